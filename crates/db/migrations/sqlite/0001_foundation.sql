@@ -1,0 +1,34 @@
+-- Answers kept so that a repeated request gets the first one; removed after 48 hours.
+create table idempotency (
+    caller blob not null,
+    route text not null,
+    key text not null,
+    fingerprint blob not null,
+    answer text not null,
+    at integer not null,
+    primary key (caller, route, key)
+) strict, without rowid;
+
+create index idempotency_at on idempotency (at);
+
+-- What was committed and is still to be announced; a row is deleted once it was sent.
+create table outbox (
+    id blob not null primary key,
+    topic text not null,
+    aggregate text not null,
+    version integer not null,
+    payload text not null,
+    at integer not null,
+    due_at integer not null,
+    attempts integer not null default 0
+) strict;
+
+create index outbox_due on outbox (due_at);
+
+-- Who wants which topic; a topic without a subscriber writes no outbox rows.
+create table subscription (
+    topic text not null,
+    subscriber text not null,
+    target text not null,
+    primary key (topic, subscriber)
+) strict, without rowid;

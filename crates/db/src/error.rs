@@ -1,0 +1,94 @@
+//! What can go wrong with the database, told by what to do next.
+//! Refuses to be shown to callers: they get a code, the log gets the rest.
+
+use kernel::{Code, Refusal};
+
+/// A fault of the database or of how it was used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another transaction was in the way: run the batch again.
+    #[error("another transaction was in the way: {0}")]
+    Again(String),
+    /// The statement met data it cannot store: halve the batch until the culprit stands alone.
+    #[error("{statement}: {source}")]
+    Data {
+        /// The statement's name.
+        statement: &'static str,
+        /// What the engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was read is not what the code expects, or a write touched another number of rows than planned.
+    #[error("{0}")]
+    Broken(String),
+    /// A decision panicked.
+    #[error("panicked: {0}")]
+    Panicked(String),
+    /// The connection is gone, or none could be had.
+    #[error("the database is not reachable: {0}")]
+    Gone(String),
+    /// The connection went away at commit: the outcome is not known.
+    #[error("the connection was lost at commit: {0}")]
+    Unknown(String),
+    /// The engine can take no more, as a full disk or a time limit; the whole transaction is gone.
+    #[error("the database cannot write: {0}")]
+    Full(String),
+    /// Refused before anything was done, with what the caller is told.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Error {
+    pub(crate) fn row(column: usize, source: sqlx::Error) -> Error {
+        Error::Broken(format!("column {column}: {source}"))
+    }
+
+    /// Sorts an error of a statement by what to do next.
+    pub(crate) fn of(statement: &'static str, source: sqlx::Error) -> Error {
+        if is_gone(&source) {
+            return Error::Gone(format!("{statement}: {source}"));
+        }
+        let Some(db) = source.as_database_error() else { return Error::Broken(format!("{statement}: {source}")) };
+        if db.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+            return match db.code().as_deref() {
+                // serialization failure, deadlock, lock not available
+                Some("40001" | "40P01" | "55P03") => Error::Again(format!("{statement}: {source}")),
+                // administrator shutdown, crash shutdown, cannot connect now, too many connections
+                Some("57P01" | "57P02" | "57P03" | "53300" | "25P03" | "57P05") => Error::Gone(format!("{statement}: {source}")),
+                // cancelled by the statement time limit
+                Some("57014") => Error::Full(format!("{statement}: {source}")),
+                Some(code) if code.starts_with("53") || code.starts_with("58") => Error::Full(format!("{statement}: {source}")),
+                _ => Error::Data { statement, source: source.into() },
+            };
+        }
+        // SQLite's extended code; its low byte is the primary one (https://sqlite.org/rescode.html).
+        match db.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
+            Some(5 | 6) => Error::Again(format!("{statement}: {source}")),
+            Some(10 | 11 | 13 | 14) => Error::Full(format!("{statement}: {source}")),
+            _ => Error::Data { statement, source: source.into() },
+        }
+    }
+
+    /// What a caller is told: a code that says whether to try again, and nothing of ours.
+    pub fn to_refusal(&self) -> Refusal {
+        match self {
+            Error::Refused(refusal) => refusal.clone(),
+            Error::Again(_) | Error::Gone(_) | Error::Full(_) => {
+                Refusal::new(Code::Unavailable, "the database does not answer now: nothing was changed, try again shortly")
+            }
+            Error::Unknown(_) => Refusal::new(
+                Code::OutcomeUnknown,
+                "the database went away while this was being committed: repeat with the same Idempotency-Key to learn the outcome",
+            ),
+            Error::Data { .. } | Error::Broken(_) | Error::Panicked(_) => {
+                Refusal::new(Code::Internal, "the fault is ours and nothing was changed; it was logged with the request id of this answer")
+            }
+        }
+    }
+}
+
+fn is_gone(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_)
+    )
+}

@@ -1,0 +1,188 @@
+//! Where commands wait while the transaction before them runs, and how they leave in batches.
+//! Refuses to grow without bound: a full queue answers `overloaded` at once.
+
+use crate::command::{Command, Meta, attempt};
+use crate::engine::Connection;
+use crate::{Clock, Error, Tx};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use kernel::{Code, Outcome, Refusal};
+use parking_lot::Mutex;
+use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{Notify, oneshot};
+
+struct Waiting<C: Command> {
+    meta: Meta,
+    input: C::Input,
+    answer: oneshot::Sender<Result<Outcome<C::Reply>, Error>>,
+}
+
+/// The inputs of one kind that one writer will take next.
+pub(crate) struct Lane<C: Command> {
+    command: Arc<C>,
+    waiting: Mutex<VecDeque<Waiting<C>>>,
+    arrived: Arc<Notify>,
+    limit: usize,
+    depth: metrics::Gauge,
+    sizes: metrics::Histogram,
+}
+
+/// Where inputs of one kind are sent. Cheap to clone.
+pub struct Queue<C: Command> {
+    lanes: Arc<[Arc<Lane<C>>]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl<C: Command> Clone for Queue<C> {
+    fn clone(&self) -> Self {
+        Queue { lanes: self.lanes.clone(), next: self.next.clone() }
+    }
+}
+
+impl<C: Command> Queue<C> {
+    pub(crate) fn new(lanes: Vec<Arc<Lane<C>>>) -> Queue<C> {
+        Queue { lanes: lanes.into(), next: Arc::default() }
+    }
+
+    /// Sends one input and waits for its answer, which comes after the commit.
+    ///
+    /// # Errors
+    /// A refusal of the decision, of the key, or of a full queue; or our fault, which changed nothing unless it says `outcome-unknown`.
+    pub async fn send(&self, meta: Meta, input: C::Input) -> Result<C::Reply, Error> {
+        let lane = match self.lanes[0].command.lane(&input) {
+            Some(key) => usize::try_from(key % self.lanes.len() as u64).expect("a remainder is below the number of lanes"),
+            None => self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len(),
+        };
+        let answer = self.lanes[lane].push(meta, input)?;
+        match answer.await {
+            Ok(Ok(outcome)) => outcome.map_err(Error::Refused),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Unknown("the writer stopped".to_owned())),
+        }
+    }
+}
+
+impl<C: Command> Lane<C> {
+    pub(crate) fn new(command: Arc<C>, arrived: Arc<Notify>, limit: usize) -> Lane<C> {
+        let depth = metrics::gauge!("guildhall_queue_length", "command" => C::NAME);
+        let sizes = metrics::histogram!("guildhall_batch_size", "command" => C::NAME);
+        Lane { command, waiting: Mutex::default(), arrived, limit, depth, sizes }
+    }
+
+    fn push(&self, meta: Meta, input: C::Input) -> Result<oneshot::Receiver<Result<Outcome<C::Reply>, Error>>, Error> {
+        let (answer, receiver) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.len() >= self.limit {
+                let full = format!("{} commands wait already: try again in a second", waiting.len());
+                return Err(Error::Refused(Refusal::new(Code::Overloaded, full)));
+            }
+            waiting.push_back(Waiting { meta, input, answer });
+            self.depth.set(waiting.len() as f64);
+        }
+        self.arrived.notify_one();
+        Ok(receiver)
+    }
+}
+
+/// A lane whose kind is not known, as the writer sees it.
+pub(crate) trait AnyLane: Send + Sync {
+    /// Takes what waits, at most `max`.
+    fn take(&self, max: usize) -> Option<Box<dyn AnyBatch>>;
+}
+
+impl<C: Command> AnyLane for Lane<C> {
+    fn take(&self, max: usize) -> Option<Box<dyn AnyBatch>> {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_empty() {
+            return None;
+        }
+        let count = waiting.len().min(max);
+        let items: Vec<Waiting<C>> = waiting.drain(..count).collect();
+        self.depth.set(waiting.len() as f64);
+        self.sizes.record(items.len() as f64);
+        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new() }))
+    }
+}
+
+/// A batch of one kind on its way through a transaction.
+struct Batch<C: Command> {
+    command: Arc<C>,
+    items: Vec<Waiting<C>>,
+    outcomes: Vec<Outcome<C::Reply>>,
+}
+
+/// What a transaction needs besides its connection.
+pub(crate) struct Surroundings {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) subscribed: arc_swap::ArcSwap<HashSet<String>>,
+}
+
+/// A batch whose kind is not known, as the writer sees it.
+pub(crate) trait AnyBatch: Send {
+    /// The kind's name.
+    fn name(&self) -> &'static str;
+    /// How many inputs.
+    fn len(&self) -> usize;
+    /// Loads, decides and writes inside the transaction that is open on the connection.
+    fn attempt<'a>(&'a mut self, connection: &'a mut Connection, around: &'a Surroundings) -> BoxFuture<'a, Result<(), Error>>;
+    /// Two halves, to find the input that cannot be done.
+    fn halve(self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>);
+    /// Answers every caller, after the commit.
+    fn answer(self: Box<Self>);
+    /// Tells every caller that it failed.
+    fn fail(self: Box<Self>, error: &dyn Fn() -> Error);
+}
+
+impl<C: Command> AnyBatch for Batch<C> {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn attempt<'a>(&'a mut self, connection: &'a mut Connection, around: &'a Surroundings) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            let asked: Vec<(&Meta, &C::Input)> = self.items.iter().map(|item| (&item.meta, &item.input)).collect();
+            let subscribed = around.subscribed.load();
+            let mut tx = Tx::new(connection, &around.clock, &subscribed);
+            let attempted = AssertUnwindSafe(attempt(self.command.as_ref(), &mut tx, &asked)).catch_unwind().await;
+            self.outcomes = match attempted {
+                Ok(result) => result?,
+                Err(panic) => return Err(Error::Panicked(format!("{}: {}", C::NAME, text_of(panic.as_ref())))),
+            };
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn halve(mut self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>) {
+        let rest = self.items.split_off(self.items.len() / 2);
+        let second = Batch { command: self.command.clone(), items: rest, outcomes: Vec::new() };
+        self.outcomes.clear();
+        (self, Box::new(second))
+    }
+
+    fn answer(self: Box<Self>) {
+        for (item, outcome) in self.items.into_iter().zip(self.outcomes) {
+            self.command.committed(&item.input, &outcome);
+            // The caller may have hung up; what was committed stays.
+            drop(item.answer.send(Ok(outcome)));
+        }
+    }
+
+    fn fail(self: Box<Self>, error: &dyn Fn() -> Error) {
+        for item in self.items {
+            drop(item.answer.send(Err(error())));
+        }
+    }
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,189 @@
+//! A named statement, written once for both engines; `db` renders what differs and times what runs.
+//! Refuses text put together from values: values are bound, many rows travel as one JSON parameter.
+//!
+//! In the text, `rows` is the row set that was passed (it is `$1`, further arguments follow it), and `{for update}` or
+//! `{for update of t}` locks rows where the engine has row locks. `{hex column}` shows bytes as text. An argument that may be null is cast in the text.
+
+use crate::Engine;
+use metrics::Histogram;
+use std::sync::OnceLock;
+
+/// The type of a column in a row set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// 64-bit whole number.
+    Int,
+    /// Text.
+    Text,
+    /// Bytes, as ids are.
+    Bytes,
+}
+
+/// Rows are locked in this order and never in another, so that two transactions cannot wait for each other.
+/// Loads carry a rank; writes need none, since what they touch was locked by a load or is new under a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Reads without a lock.
+    None,
+    /// The accounts whose money or things are touched.
+    Gate,
+    /// Payments.
+    Payments,
+    /// Orders and wishlists.
+    Orders,
+    /// Claims.
+    Claims,
+    /// Library rows.
+    Library,
+    /// Wallets.
+    Wallets,
+    /// Budgets.
+    Budgets,
+    /// Limited stock and its holds.
+    Stock,
+    /// Rows of services outside the store, after all of the above.
+    Other,
+}
+
+/// A statement with a name, as `pub static ADD: Statement = Statement::new("library.add", "insert …")`.
+pub struct Statement {
+    pub(crate) name: &'static str,
+    text: &'static str,
+    postgres_text: Option<&'static str>,
+    columns: &'static [(&'static str, Column)],
+    pub(crate) rank: Rank,
+    sqlite: OnceLock<&'static str>,
+    postgres: OnceLock<&'static str>,
+    timing: OnceLock<Histogram>,
+}
+
+impl Statement {
+    /// A statement in portable SQL; arguments are `$1`, `$2`, ….
+    pub const fn new(name: &'static str, text: &'static str) -> Statement {
+        Statement {
+            name,
+            text,
+            postgres_text: None,
+            columns: &[],
+            rank: Rank::None,
+            sqlite: OnceLock::new(),
+            postgres: OnceLock::new(),
+            timing: OnceLock::new(),
+        }
+    }
+
+    /// Postgres gets this text instead, where the engines truly differ.
+    pub const fn on_postgres(mut self, text: &'static str) -> Statement {
+        self.postgres_text = Some(text);
+        self
+    }
+
+    /// The statement takes a row set, named `rows` in its text, with these columns; it is `$1`.
+    pub const fn rows(mut self, columns: &'static [(&'static str, Column)]) -> Statement {
+        self.columns = columns;
+        self
+    }
+
+    /// The rows it locks; a transaction may not go back to an earlier rank.
+    pub const fn locks(mut self, rank: Rank) -> Statement {
+        self.rank = rank;
+        self
+    }
+
+    /// The name under which it is timed.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The text an engine gets. Rendered once and kept for good: statements are statics.
+    pub fn text(&self, engine: Engine) -> &'static str {
+        let cell = match engine {
+            Engine::Sqlite => &self.sqlite,
+            Engine::Postgres => &self.postgres,
+        };
+        cell.get_or_init(|| Box::leak(self.render(engine).into_boxed_str()))
+    }
+
+    pub(crate) fn timing(&self) -> &Histogram {
+        self.timing.get_or_init(|| metrics::histogram!("guildhall_statement_seconds", "statement" => self.name))
+    }
+
+    fn render(&self, engine: Engine) -> String {
+        let text = match engine {
+            Engine::Postgres => self.postgres_text.unwrap_or(self.text),
+            Engine::Sqlite => self.text,
+        };
+        let mut rendered = String::with_capacity(text.len() + 256);
+        if !self.columns.is_empty() {
+            rendered.push_str(&row_source(self.columns, engine));
+        }
+        let mut rest = text;
+        while let Some(start) = rest.find("{for update") {
+            let end = start + rest[start..].find('}').expect("a brace that opens a lock clause closes it");
+            rendered.push_str(&rest[..start]);
+            if engine == Engine::Postgres {
+                rendered.push_str("for no key update");
+                rendered.push_str(&rest[start + "{for update".len()..end]);
+            }
+            rest = &rest[end + 1..];
+        }
+        rendered.push_str(rest);
+        render_hex(&rendered, engine)
+    }
+}
+
+/// `{hex column}`: bytes as text, which checks show.
+fn render_hex(text: &str, engine: Engine) -> String {
+    let mut parts = text.split("{hex ");
+    let mut rendered = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (column, rest) = part.split_once('}').expect("a brace that opens a hex clause closes it");
+        rendered.push_str(&match engine {
+            Engine::Sqlite => format!("hex({column})"),
+            Engine::Postgres => format!("encode({column}, 'hex')"),
+        });
+        rendered.push_str(rest);
+    }
+    rendered
+}
+
+/// `with rows as (…)`: the JSON parameter as a table.
+fn row_source(columns: &[(&str, Column)], engine: Engine) -> String {
+    let column = |(i, (name, kind)): (usize, &(&str, Column))| match (engine, kind) {
+        (Engine::Sqlite, Column::Bytes) => format!("unhex(value ->> {i}) as {name}"),
+        (Engine::Sqlite, _) => format!("value ->> {i} as {name}"),
+        (Engine::Postgres, Column::Int) => format!("cast(value ->> {i} as bigint) as {name}"),
+        (Engine::Postgres, Column::Text) => format!("value ->> {i} as {name}"),
+        (Engine::Postgres, Column::Bytes) => format!("decode(value ->> {i}, 'hex') as {name}"),
+    };
+    let columns: Vec<String> = columns.iter().enumerate().map(column).collect();
+    let source = match engine {
+        Engine::Sqlite => "json_each($1)",
+        Engine::Postgres => "jsonb_array_elements(cast($1 as jsonb))",
+    };
+    format!("with rows as (select {} from {source}{}) ", columns.join(", "), if engine == Engine::Postgres { " as value" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static LOCKED: Statement = Statement::new("test.locked", "select w.id from wallet w join rows r on r.id = w.id {for update of w}")
+        .rows(&[("id", Column::Bytes), ("amount", Column::Int)])
+        .locks(Rank::Wallets);
+
+    #[test]
+    fn one_text_is_rendered_for_both_engines() {
+        assert_eq!(
+            LOCKED.text(Engine::Sqlite),
+            "with rows as (select unhex(value ->> 0) as id, value ->> 1 as amount from json_each($1)) \
+             select w.id from wallet w join rows r on r.id = w.id "
+        );
+        assert_eq!(
+            LOCKED.text(Engine::Postgres),
+            "with rows as (select decode(value ->> 0, 'hex') as id, cast(value ->> 1 as bigint) as amount \
+             from jsonb_array_elements(cast($1 as jsonb)) as value) \
+             select w.id from wallet w join rows r on r.id = w.id for no key update of w"
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The handle on a database: opens it, brings it up to date, reads, and starts queues for commands.
+//! Refuses writes that do not come as a command.
+
+use crate::command::Command;
+use crate::engine::Target;
+use crate::pool::{Pool, Pooled, Purpose};
+use crate::queue::{AnyLane, Lane, Queue, Surroundings};
+use crate::writer::{Lanes, Writer};
+use crate::{Clock, Engine, Error, Row, Rows, Statement, Value};
+use kernel::Instant;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// A read waits this long for a connection.
+const READER_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How a database is used.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// Connections that only read.
+    pub readers: usize,
+    /// Connections that write, on Postgres; SQLite has one.
+    pub writers: usize,
+    /// Batches of one kind that may be under way side by side, on Postgres.
+    pub lanes: usize,
+    /// Inputs of one kind that one transaction takes at most.
+    pub batch_max: usize,
+    /// Inputs of one kind that may wait; more are refused.
+    pub queue_max: usize,
+    /// A statement that runs longer is ended, in milliseconds.
+    pub statement_timeout_ms: u64,
+}
+
+impl Options {
+    /// Defaults for a URL.
+    pub fn new(url: impl Into<String>) -> Options {
+        Options { url: url.into(), readers: 4, writers: 8, lanes: 2, batch_max: 512, queue_max: 20_000, statement_timeout_ms: 5_000 }
+    }
+}
+
+/// A database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    target: Arc<Target>,
+    around: Arc<Surroundings>,
+    reading: Pool,
+    writing: Arc<Pool>,
+    lanes: Lanes,
+    arrived: Arc<Notify>,
+    stopping: Arc<AtomicBool>,
+    wakes: Mutex<Vec<Arc<Notify>>>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Db {
+    /// Opens the database, which must have been migrated, and starts its writer.
+    ///
+    /// # Errors
+    /// The URL cannot be read, or the database cannot be reached.
+    pub async fn open(options: Options) -> Result<Db, Error> {
+        let target = Arc::new(Target::parse(&options.url, options.statement_timeout_ms)?);
+        let around = Arc::new(Surroundings { clock: Arc::default(), subscribed: arc_swap::ArcSwap::default() });
+        let writers = if target.engine() == Engine::Sqlite { 1 } else { options.writers };
+        let inner = Inner {
+            reading: Pool::new(target.clone(), Purpose::Read, options.readers),
+            writing: Arc::new(Pool::new(target.clone(), Purpose::Write, writers)),
+            options,
+            target,
+            around,
+            lanes: Lanes::default(),
+            arrived: Arc::default(),
+            stopping: Arc::default(),
+            wakes: Mutex::default(),
+            writers: Mutex::default(),
+        };
+        let db = Db { inner: Arc::new(inner) };
+        db.read().await?;
+        if db.engine() == Engine::Sqlite {
+            db.start_writer(db.inner.lanes.clone(), db.inner.arrived.clone());
+        }
+        Ok(db)
+    }
+
+    /// Which engine is underneath.
+    pub fn engine(&self) -> Engine {
+        self.inner.target.engine()
+    }
+
+    /// The clock that reads and, on SQLite, commands are given.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.around.clock
+    }
+
+    /// The time now, for reads; commands are handed theirs.
+    pub fn now(&self) -> Instant {
+        self.clock().now()
+    }
+
+    /// Starts the queue of one kind of command.
+    pub fn queue<C: Command>(&self, command: C) -> Queue<C> {
+        let command = Arc::new(command);
+        let lanes = match self.engine() {
+            Engine::Sqlite => {
+                let lane = Arc::new(Lane::new(command, self.inner.arrived.clone(), self.inner.options.queue_max));
+                self.inner.lanes.write().push(lane.clone() as Arc<dyn AnyLane>);
+                vec![lane]
+            }
+            Engine::Postgres => (0..self.inner.options.lanes.max(1)).map(|_| self.postgres_lane(command.clone())).collect(),
+        };
+        Queue::new(lanes)
+    }
+
+    fn postgres_lane<C: Command>(&self, command: Arc<C>) -> Arc<Lane<C>> {
+        let arrived = Arc::new(Notify::new());
+        let lane = Arc::new(Lane::new(command, arrived.clone(), self.inner.options.queue_max));
+        self.start_writer(Arc::new(parking_lot::RwLock::new(vec![lane.clone() as Arc<dyn AnyLane>])), arrived);
+        lane
+    }
+
+    fn start_writer(&self, lanes: Lanes, arrived: Arc<Notify>) {
+        self.inner.wakes.lock().push(arrived.clone());
+        let writer = Writer {
+            pool: self.inner.writing.clone(),
+            around: self.inner.around.clone(),
+            lanes,
+            arrived,
+            batch_max: self.inner.options.batch_max,
+            stopping: self.inner.stopping.clone(),
+        };
+        self.inner.writers.lock().push(tokio::spawn(writer.run()));
+    }
+
+    /// A connection for reads, from the pool.
+    ///
+    /// # Errors
+    /// All readers are busy for five seconds, or none can be opened.
+    pub async fn read(&self) -> Result<Read, Error> {
+        let lent = tokio::time::timeout(READER_WAIT_MAX, self.inner.reading.get()).await;
+        lent.map_err(|_| Error::Gone("all readers are busy".to_owned()))?.map(|lent| Read { lent: Some(lent) })
+    }
+
+    /// Reads with arguments on a connection of the pool.
+    pub async fn fetch<T>(
+        &self,
+        statement: &'static Statement,
+        arguments: &[Value<'_>],
+        map: impl FnMut(&Row) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        self.read().await?.fetch(statement, arguments, map).await
+    }
+
+    /// Reads the topics that have subscribers, so that commands know which announcements to write.
+    pub async fn refresh_subscriptions(&self) -> Result<(), Error> {
+        static TOPICS: Statement = Statement::new("db.subscribed_topics", "select distinct topic from subscription");
+        let topics = self.fetch(&TOPICS, &[], |row| row.text(0)).await?;
+        self.inner.around.subscribed.store(Arc::new(topics.into_iter().collect()));
+        Ok(())
+    }
+
+    /// Answers what was taken, then stops every writer and closes the connections.
+    pub async fn close(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.wakes.lock().iter().for_each(|wake| wake.notify_one());
+        let writers = std::mem::take(&mut *self.inner.writers.lock());
+        for writer in writers {
+            // A writer that panicked has been logged; the others are still waited for.
+            drop(writer.await);
+        }
+        self.inner.reading.close().await;
+        self.inner.writing.close().await;
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.inner.target
+    }
+}
+
+/// A connection that reads; it goes back to the pool when dropped.
+pub struct Read {
+    lent: Option<Pooled>,
+}
+
+impl Read {
+    /// Reads with arguments.
+    pub async fn fetch<T>(
+        &mut self,
+        statement: &'static Statement,
+        arguments: &[Value<'_>],
+        map: impl FnMut(&Row) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        self.run(statement, None, arguments, map).await
+    }
+
+    /// Reads what a row set names.
+    pub async fn load<T>(
+        &mut self,
+        statement: &'static Statement,
+        rows: Rows,
+        map: impl FnMut(&Row) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(statement, Some(rows), &[], map).await
+    }
+
+    async fn run<T>(
+        &mut self,
+        statement: &'static Statement,
+        rows: Option<Rows>,
+        arguments: &[Value<'_>],
+        mut map: impl FnMut(&Row) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        // Held by this call while it runs, so that one that is cancelled or fails closes its connection.
+        let mut lent = Running(self.lent.take());
+        let connection = lent.0.as_mut().ok_or_else(|| Error::Gone("the read before this one failed".to_owned()))?;
+        let found = connection.fetch(statement, rows, arguments, &mut map).await;
+        if !matches!(found, Err(Error::Gone(_))) {
+            self.lent = lent.0.take();
+        }
+        found
+    }
+}
+
+struct Running(Option<Pooled>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(lent) = self.0.take() {
+            lent.discard();
+        }
+    }
+}

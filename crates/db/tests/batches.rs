@@ -1,0 +1,136 @@
+//! What every command gets from its queue: batches, one effect per key, isolation of what fails, an answer after the commit.
+
+use db::{Column, Command, Db, Error, Meta, Options, Queue, Rows, Statement, Tx, row};
+use kernel::{Code, Instant, Outcome, Refusal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use testkit::proxy::{Cut, Proxy};
+
+static ADD: Statement = Statement::new(
+    "test.add",
+    "insert into probe (name, number)
+     select name, number
+     from rows",
+)
+.rows(&[("name", Column::Text), ("number", Column::Int)]);
+
+static COUNT: Statement = Statement::new("test.count", "select count(*) from probe where name = $1");
+
+/// Adds a row. Zero is refused, a negative number breaks the table's constraint, and 666 panics.
+#[derive(Clone, Default)]
+struct Add {
+    largest_batch: Arc<AtomicUsize>,
+}
+
+impl Command for Add {
+    const NAME: &'static str = "test.add";
+    type Input = (String, i64);
+    type Reply = i64;
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a (String, i64)], _now: Instant) -> Result<Vec<Outcome<i64>>, Error> {
+        self.largest_batch.fetch_max(batch.len(), Ordering::SeqCst);
+        assert!(batch.iter().all(|(_, number)| *number != 666), "the number of the beast");
+        let wanted: Vec<&&(String, i64)> = batch.iter().filter(|(_, number)| *number != 0).collect();
+        tx.write(&ADD, Rows::of(wanted, |(name, number)| row![name, *number])).await?;
+        let decide = |(_, number): &&(String, i64)| if *number == 0 { Err(Refusal::new(Code::BadAmount, "zero")) } else { Ok(*number) };
+        Ok(batch.iter().map(decide).collect())
+    }
+}
+
+async fn open(url: &str) -> Db {
+    let options = Options::new(url);
+    db::migrate(&options).await.unwrap();
+    let db = Db::open(options).await.unwrap();
+    db.plain("create table if not exists probe (name text not null, number bigint not null check (number > 0))").await.unwrap();
+    db
+}
+
+async fn count(db: &Db, name: &str) -> i64 {
+    db.fetch(&COUNT, &row![name], |row| row.int(0)).await.unwrap()[0]
+}
+
+fn keyed(key: &str, fingerprint: u8) -> Meta {
+    Meta { key: key.to_owned(), fingerprint: [fingerprint; 16], ..Meta::ours("test") }
+}
+
+/// Sends inputs at once and waits for all answers.
+async fn send_all(queue: &Queue<Add>, name: &str, numbers: impl IntoIterator<Item = i64>) -> Vec<Result<i64, Error>> {
+    let sends = numbers.into_iter().map(|number| queue.send(Meta::ours("test"), (name.to_owned(), number)));
+    futures::future::join_all(sends).await
+}
+
+async fn facts(db: Db) {
+    let add = Add::default();
+    let queue = db.queue(add.clone());
+
+    let answers = send_all(&queue, "many", 1..=300).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(count(&db, "many").await, 300);
+    assert!(add.largest_batch.load(Ordering::SeqCst) > 1, "what waits is gathered");
+
+    let answers = send_all(&queue, "bad", (1..=40).map(|n| if n == 17 { -1 } else { n })).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "one input that cannot be stored fails alone");
+    assert!(matches!(answers[16], Err(Error::Broken(_))));
+    assert_eq!(count(&db, "bad").await, 39);
+
+    let answers = send_all(&queue, "panic", (1..=20).map(|n| if n == 3 { 666 } else { n })).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "one input that panics fails alone");
+    assert_eq!(count(&db, "panic").await, 19);
+
+    let same = (0..10).map(|_| queue.send(keyed("same", 1), ("same".to_owned(), 5)));
+    assert!(futures::future::join_all(same).await.into_iter().all(|answer| answer.unwrap() == 5));
+    assert_eq!(count(&db, "same").await, 1, "a key has one effect");
+    let other = queue.send(keyed("same", 2), ("same".to_owned(), 6)).await;
+    assert!(matches!(other, Err(Error::Refused(refusal)) if refusal.code == Code::KeyReused));
+
+    let refused = queue.send(keyed("refused", 1), ("refused".to_owned(), 0)).await;
+    assert!(matches!(refused, Err(Error::Refused(refusal)) if refusal.code == Code::BadAmount));
+    assert_eq!(queue.send(keyed("refused", 1), ("refused".to_owned(), 1)).await.unwrap(), 1, "a refusal is not kept");
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_commits_what_it_can_and_answers_each_input_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    facts(open(&format!("sqlite:{}", folder.path().join("test.db").display())).await).await;
+}
+
+#[tokio::test]
+async fn a_batch_commits_what_it_can_and_answers_each_input_on_postgres() {
+    let Some(url) = testkit::fresh_postgres("batches").await else { return eprintln!("left out: no Postgres") };
+    facts(open(&url).await).await;
+}
+
+#[tokio::test]
+async fn a_full_queue_answers_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    open(&url).await.close().await;
+    let db = Db::open(Options { queue_max: 5, ..Options::new(url) }).await.unwrap();
+    let queue = db.queue(Add::default());
+    let answers = send_all(&queue, "full", 1..=100).await;
+    let full = answers.iter().filter(|answer| matches!(answer, Err(Error::Refused(refusal)) if refusal.code == Code::Overloaded)).count();
+    assert_eq!(full + usize::try_from(count(&db, "full").await).unwrap(), 100);
+    assert!(full > 0);
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_cut_at_commit_has_one_effect_and_one_answer() {
+    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
+        let Some(url) = testkit::fresh_postgres("cut").await else { return eprintln!("left out: no Postgres") };
+        open(&url).await.close().await;
+        let (proxy, through) = Proxy::start(&url, cut).await;
+        let db = Db::open(Options::new(through)).await.unwrap();
+        let queue = db.queue(Add::default());
+        assert!(send_all(&queue, "before", 1..=3).await.iter().all(Result::is_ok));
+        for round in 1..=20 {
+            proxy.cut_next(1);
+            let answers = send_all(&queue, "cut", 1..=10).await;
+            assert!(answers.iter().all(Result::is_ok), "{cut:?}: {answers:?}");
+            assert_eq!(count(&db, "cut").await, round * 10, "{cut:?}: each input has one effect");
+            assert_eq!(proxy.left(), 0, "the cut was made");
+        }
+        db.close().await;
+    }
+}

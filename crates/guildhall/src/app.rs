@@ -1,0 +1,163 @@
+//! The application: every service on one database, in the order they need each other, with its routes and jobs.
+//! Refuses to start on a schema that could not be brought up to date.
+
+use crate::config::{Config, RefundMode};
+use crate::exports;
+use crate::jobs::{self, Jobs};
+use crate::pages;
+use crate::secrets::Secrets;
+use accounts::{Accounts, PersonalKeys};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use catalogue::Catalogue;
+use db::{Db, Error};
+use kernel::time::{HOUR_US, SECOND_US};
+use library::LibraryService;
+use orders::OrderService;
+use outbox::Outbox;
+use payments::PaymentService;
+use std::sync::Arc;
+use std::time::Duration;
+use stock::StockService;
+use wallet::Wallet;
+use web::{Edge, Tokens};
+
+/// A running application, without its HTTP server.
+#[derive(Clone)]
+pub struct App {
+    /// The configuration it was started with.
+    pub config: Arc<Config>,
+    /// The database.
+    pub db: Db,
+    /// Makes and checks tokens.
+    pub tokens: Arc<Tokens>,
+    /// People, games and keys.
+    pub accounts: Accounts,
+    /// Balances.
+    pub wallet: Wallet,
+    /// Products.
+    pub catalogue: Catalogue,
+    /// Limited stock.
+    pub stock: StockService,
+    /// Wishlists and orders.
+    pub orders: OrderService,
+    /// Owned products.
+    pub library: LibraryService,
+    /// Payments and refunds.
+    pub payments: PaymentService,
+    /// What is announced.
+    pub outbox: Outbox,
+    jobs: Jobs,
+}
+
+impl App {
+    /// Brings the schema up to date and starts every service.
+    ///
+    /// # Errors
+    /// The database cannot be reached or migrated.
+    pub async fn start(config: Config, secrets: &Secrets) -> Result<App, Error> {
+        let options = database_options(&config);
+        db::migrate(&options).await?;
+        let db = Db::open(options).await?;
+        let tokens = Arc::new(Tokens::new(secrets.token_key().reveal(), i64::from(config.accounts.access_token_s), db.clone()));
+        let accounts = Accounts::new(&db, tokens.clone(), personal_keys(secrets), accounts_policy(&config));
+        let wallet = Wallet::new(&db);
+        let catalogue = Catalogue::new(&db, catalogue_policy(&config)).await?;
+        let stock = StockService::new(&db);
+        let orders = OrderService::new(&db);
+        let library = LibraryService::new(&db);
+        let payments = PaymentService::new(&db, payment_policy(&config), &catalogue, stock.sold_out());
+        let outbox = jobs::start_outbox(&config, &db, &accounts).await?;
+        let app = App { config: Arc::new(config), db, tokens, accounts, wallet, catalogue, stock, orders, library, payments, outbox, jobs: Jobs::default() };
+        exports::register(&app);
+        Ok(app)
+    }
+
+    /// Starts the jobs that time brings: sweeps, settlement, feeds, the outbox.
+    pub fn start_jobs(&self) {
+        jobs::start(self, &self.jobs);
+    }
+
+    /// All routes.
+    pub fn router(&self) -> Router {
+        let (routes, api) = self.routes().split_for_parts();
+        let edge = Edge::new(self.tokens.clone(), Duration::from_millis(self.config.server.request_timeout_ms));
+        routes
+            .merge(pages::routes(self, api))
+            .method_not_allowed_fallback(web::wrong_method)
+            .fallback(web::no_such_route)
+            .layer(DefaultBodyLimit::max(self.config.server.body_limit_bytes))
+            .layer(axum::middleware::from_fn_with_state(edge, web::edge))
+    }
+
+    /// The routes of every service, with their descriptions.
+    pub fn routes(&self) -> web::Routes {
+        pages::described()
+            .merge(self.accounts.routes())
+            .merge(self.catalogue.routes())
+            .merge(self.wallet.routes())
+            .merge(self.stock.routes())
+            .merge(self.orders.routes())
+            .merge(self.payments.routes())
+            .merge(self.library.routes())
+    }
+
+    /// Stops the jobs, answers what was taken, closes the database.
+    pub async fn stop(&self) {
+        self.jobs.stop().await;
+        self.db.close().await;
+    }
+}
+
+/// How the configuration has the database used.
+pub fn database_options(config: &Config) -> db::Options {
+    db::Options {
+        readers: config.db.readers as usize,
+        writers: config.db.writers as usize,
+        batch_max: config.db.batch_max,
+        queue_max: config.db.queue_max,
+        statement_timeout_ms: config.db.statement_timeout_ms,
+        ..db::Options::new(config.database_url().reveal())
+    }
+}
+
+fn personal_keys(secrets: &Secrets) -> PersonalKeys {
+    let bytes = |key: &crate::secrets::NumberedKey| (key.id, *key.key.reveal());
+    let (current, older) = secrets.personal_keys().split_last().expect("secrets hold at least one personal key");
+    let lookup = secrets.lookup_keys().iter().rev().map(|key| *key.key.reveal()).collect();
+    PersonalKeys { current: bytes(current), older: older.iter().map(bytes).collect(), lookup }
+}
+
+fn accounts_policy(config: &Config) -> accounts::Policy {
+    let of = &config.accounts;
+    accounts::Policy {
+        refresh_token_s: i64::from(of.refresh_token_s),
+        argon2_memory_kib: of.argon2_memory_kib,
+        argon2_iterations: of.argon2_iterations,
+        argon2_concurrency: of.argon2_concurrency,
+        login_attempts_per_account_per_min: of.login_attempts_per_account_per_min,
+        login_attempts_per_address_per_min: of.login_attempts_per_address_per_min,
+        reset_token_s: i64::from(of.reset_token_s),
+        confirm_token_s: i64::from(of.confirm_token_s),
+        public_url: config.public_url(),
+    }
+}
+
+fn catalogue_policy(config: &Config) -> catalogue::Policy {
+    catalogue::Policy { points_per_usd: config.store.points_per_usd, points_currency: config.store.points_currency }
+}
+
+fn payment_policy(config: &Config) -> payments::Policy {
+    let store = &config.store;
+    payments::Policy {
+        points_currency: store.points_currency,
+        points_per_usd: store.points_per_usd,
+        hold_us: i64::from(store.hold_s) * SECOND_US,
+        refund_window_us: i64::from(store.refund_window_h) * HOUR_US,
+        refund_minutes_max: i64::from(store.refund_played_minutes_max),
+        refund_mode: match store.refund_mode {
+            RefundMode::Immediate => payments::RefundMode::Immediate,
+            RefundMode::NextDay => payments::RefundMode::NextDay,
+        },
+    }
+}

@@ -1,0 +1,25 @@
+//! Every invariant of every service, for `guildhall check` and for tests.
+
+use db::{Breach, Db, Error, Invariant};
+
+/// All invariants.
+pub fn invariants() -> Vec<&'static Invariant> {
+    [
+        accounts::check::INVARIANTS,
+        wallet::check::INVARIANTS,
+        catalogue::check::INVARIANTS,
+        stock::check::INVARIANTS,
+        orders::check::INVARIANTS,
+        payments::check::INVARIANTS,
+        library::check::INVARIANTS,
+    ]
+    .concat()
+}
+
+/// Checks all of them.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn check(db: &Db) -> Result<Vec<Breach>, Error> {
+    db::check::check(db, &invariants()).await
+}

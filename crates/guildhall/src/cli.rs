@@ -1,0 +1,121 @@
+//! The command line: what can be asked for, with examples, and the settings that flags override.
+//! Refuses to do the work itself: each command is a room under `cli/`.
+
+mod admin;
+mod check;
+mod import;
+mod lock;
+mod serve;
+mod start;
+
+use crate::config::Override;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use lock::DataLock;
+pub use start::{load_config, load_secrets};
+
+/// Game store, reward campaigns and team API in one program.
+#[derive(Debug, Parser)]
+#[command(name = "guildhall", version, about, max_term_width = 110, after_help = "\
+Examples:
+  guildhall demo                          see the whole store at work, in a temporary folder
+  guildhall serve --data ./data           run the store on the embedded database
+  guildhall import steam games.json.gz    fill the catalogue
+  guildhall check                         look for broken invariants")]
+pub struct Cli {
+    /// Settings that every command takes.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that every command takes; they win over the environment and the configuration file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    /// Configuration file; all its keys are shown in config/guildhall.toml
+    #[arg(long, global = true, value_name = "FILE", env = "GUILDHALL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of the embedded database, generated secrets and mail [default: guildhall-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME
+    #[arg(long, global = true, value_name = "URL")]
+    pub db: Option<String>,
+}
+
+impl Settings {
+    /// The settings as overrides of the configuration.
+    pub fn overrides(&self) -> Vec<Override> {
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let given = [("data.dir", "--data", self.data.as_ref().map(path)), ("db.url", "--db", self.db.clone())];
+        given.into_iter().filter_map(|(key, flag, value)| Some(Override { key: key.to_owned(), value: value?, flag: flag.to_owned() })).collect()
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    #[command(after_help = "Example: guildhall serve --listen 0.0.0.0:8080 --db postgres://guildhall:secret@db/guildhall")]
+    Serve {
+        /// Address to listen on [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "HOST:PORT")]
+        listen: Option<String>,
+    },
+    /// See the whole store at work in a temporary folder, then leave the server up
+    #[command(after_help = "Example: guildhall demo --catalogue games.json.gz --exit")]
+    Demo(crate::demo::Demo),
+    /// Fill the catalogue, or list past imports
+    #[command(subcommand)]
+    Import(import::Import),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Look for broken invariants; exits with 1 when there are any
+    Check {
+        /// One JSON object per breach instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the API's description (OpenAPI 3.1, JSON)
+    Openapi,
+    /// Accounts, roles and keys, for whoever runs the machine
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Put load on a server and measure it
+    #[command(subcommand)]
+    Load(crate::load::Load),
+}
+
+/// Runs what was asked for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives a process its threads");
+    let done = runtime.block_on(run(cli));
+    // Jobs on blocking threads are not waited for: what matters was committed.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code,
+        Err(told) => {
+            eprintln!("guildhall: {told}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, String> {
+    let settings = cli.settings;
+    match cli.command {
+        Command::Serve { listen } => serve::run(&settings, listen).await,
+        Command::Demo(demo) => crate::demo::run(&settings, demo).await,
+        Command::Import(import) => import::run(&settings, import).await,
+        Command::Migrate => start::migrate(&settings).await,
+        Command::Check { json } => check::run(&settings, json).await,
+        Command::Openapi => start::openapi().await,
+        Command::Admin(admin) => admin::run(&settings, admin).await,
+        Command::Load(load) => crate::load::run(&settings, load).await,
+    }
+}

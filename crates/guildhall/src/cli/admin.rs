@@ -1,0 +1,71 @@
+//! `guildhall admin`: the first accounts and roles, and rotation of the personal-data key, by whoever runs the machine.
+
+use super::start::{load_config, writing};
+use super::Settings;
+use crate::secrets;
+use clap::Subcommand;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+use web::{Role, Roles};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Create an account; its password is read from standard input
+    #[command(after_help = "Example: guildhall admin create-user ada@example.org --name Ada --role operator < password.txt")]
+    CreateUser {
+        /// E-mail address
+        email: String,
+        /// Name
+        #[arg(long)]
+        name: String,
+        /// Role besides player: store_manager, operator, admin or points_provider; may be repeated
+        #[arg(long = "role")]
+        roles: Vec<Role>,
+    },
+    /// Give an account a role
+    GrantRole {
+        /// E-mail address of the account
+        email: String,
+        /// The role
+        role: Role,
+    },
+    /// Add a personal-data key and wrap every account's key with it
+    RotateKey,
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, String> {
+    if matches!(admin, Admin::RotateKey) {
+        let config = load_config(settings, Vec::new())?;
+        let id = secrets::rotate(&config.data.dir, |name| std::env::var(name).ok()).map_err(|e| e.to_string())?;
+        println!("personal-data key {id} was made and is the current one");
+    }
+    let (app, lock) = writing(settings).await?;
+    let done = match admin {
+        Admin::CreateUser { email, name, roles } => {
+            let password = read_password()?;
+            let roles = roles.into_iter().fold(Roles::default().with(Role::Player), Roles::with);
+            app.accounts.create_user(&email, &password, &name, roles).await.map(|user| format!("account {user} was created"))
+        }
+        Admin::GrantRole { email, role } => {
+            app.accounts.grant_role(&email, role).await.map(|user| format!("account {user} has the role {} now", role.as_str()))
+        }
+        Admin::RotateKey => app.accounts.rotate_personal_key(|_| {}).await.map(|done| {
+            format!("{} accounts looked at, {} keys wrapped anew, {} unreadable; restart the servers", done.accounts, done.rewrapped, done.unreadable)
+        }),
+    };
+    app.stop().await;
+    drop(lock);
+    println!("{}", done.map_err(|e| e.to_string())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_password() -> Result<String, String> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("password (it will be shown as you type):");
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|e| format!("standard input: {e}"))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,83 @@
+//! What commands need before they can begin: configuration, secrets, log, an up-to-date schema.
+
+use super::{DataLock, Settings};
+use crate::app::{App, database_options};
+use crate::config::{Config, LogFormat, Override, environment};
+use crate::secrets::{Missing, Secrets};
+use db::Engine;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// The configuration by flags, environment and file; every mistake in the error.
+pub fn load_config(settings: &Settings, more: Vec<Override>) -> Result<Config, String> {
+    let mut flags = settings.overrides();
+    flags.extend(more);
+    Config::load(settings.config.as_deref(), environment(), &flags).map_err(|mistakes| mistakes.to_string())
+}
+
+/// The secrets: generated on the first start of the embedded default, required from outside otherwise.
+pub fn load_secrets(config: &Config) -> Result<Secrets, String> {
+    let file = config.database_url().sqlite_file();
+    let missing = match &file {
+        Some(database) => Missing::Generate { database },
+        None => Missing::Refuse,
+    };
+    Secrets::load(&config.data.dir, |name| std::env::var(name).ok(), missing).map_err(|problems| problems.to_string())
+}
+
+/// Starts the log, on standard error. A second start in one process changes nothing.
+pub(crate) fn log(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log.format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    drop(started);
+}
+
+/// An application for a command that writes and then ends. Its jobs are not started.
+pub(crate) async fn writing(settings: &Settings) -> Result<(App, Option<DataLock>), String> {
+    let config = load_config(settings, quiet())?;
+    log(&config);
+    let secrets = load_secrets(&config)?;
+    let lock = DataLock::take(&config)?;
+    let app = App::start(config, &secrets).await.map_err(|e| e.to_string())?;
+    Ok((app, lock))
+}
+
+/// Commands that end talk by themselves: their log is for warnings.
+pub(super) fn quiet() -> Vec<Override> {
+    if std::env::var_os("GUILDHALL_LOG_FILTER").is_some() {
+        return Vec::new();
+    }
+    vec![Override { key: "log.filter".to_owned(), value: "warn".to_owned(), flag: "log.filter".to_owned() }]
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(super) async fn migrate(settings: &Settings) -> Result<ExitCode, String> {
+    let config = load_config(settings, quiet())?;
+    let url = config.database_url();
+    let lock = DataLock::take(&config)?;
+    if url.sqlite_file().is_some() {
+        load_secrets(&config)?;
+    }
+    let count = db::migrate(&database_options(&config)).await.map_err(|e| e.to_string())?;
+    println!("the schema of {url:?} is up to date: {count} migrations");
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the description; a database in memory is enough for that.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(super) async fn openapi() -> Result<ExitCode, String> {
+    let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
+    let settings = Settings { data: Some(folder.path().to_owned()), ..Settings::default() };
+    let (app, lock) = writing(&settings).await?;
+    let api = app.routes().to_openapi().to_pretty_json().map_err(|e| e.to_string())?;
+    println!("{api}");
+    app.stop().await;
+    debug_assert_eq!(app.db.engine(), Engine::Sqlite);
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}

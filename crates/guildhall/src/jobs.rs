@@ -1,0 +1,134 @@
+//! What runs without being asked: sweeps, settlement, feeds of changes, the outbox.
+//! Refuses to end a process because one round failed: the next round tries again.
+
+use crate::App;
+use crate::config::Config;
+use accounts::Accounts;
+use db::{Db, Error};
+use kernel::time::HOUR_US;
+use outbox::{EventsFile, Mail, MailFolder, OpenedMail, Outbox, Sink};
+use parking_lot::Mutex;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// What another process changed in the catalogue is seen within this time.
+const CATALOGUE_POLL: Duration = Duration::from_millis(200);
+/// A session that another process ended is refused within this time.
+const SESSIONS_POLL: Duration = Duration::from_secs(1);
+/// Subscriptions that another process made are written for within this time.
+const SUBSCRIPTIONS_POLL: Duration = Duration::from_secs(5);
+/// Kept answers are looked through this often.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// Topics that the events file gets.
+const EVENT_TOPICS: &[&str] = &[
+    "payment.entered", "payment.paid", "payment.cancelled", "payment.expired", "payment.refunded", "payment.settled", "refund.requested",
+    "refund.declined", "wallet.changed", "stock.changed", "product.changed",
+];
+
+/// The jobs of an application. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Jobs {
+    running: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Jobs {
+    /// Ends them between two steps: each step is a command of its own, and those that were sent are still answered.
+    pub(crate) async fn stop(&self) {
+        let running = std::mem::take(&mut *self.running.lock());
+        for job in &running {
+            job.abort();
+        }
+        for job in running {
+            // It ends as aborted, which is what was asked for.
+            drop(job.await);
+        }
+    }
+
+    fn every<F, T>(&self, name: &'static str, pause: Duration, work: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        let job = tokio::spawn(async move {
+            loop {
+                if let Err(error) = work().await {
+                    tracing::warn!(job = name, %error, "a job's round failed; the next one tries again");
+                }
+                tokio::time::sleep(pause).await;
+            }
+        });
+        self.running.lock().push(job);
+    }
+}
+
+pub(crate) fn start(app: &App, jobs: &Jobs) {
+    let store = &app.config.store;
+    let payments = app.payments.clone();
+    jobs.every("sweep expired payments", Duration::from_millis(store.sweep_interval_ms), move || {
+        let payments = payments.clone();
+        async move { payments.sweep_expired().await }
+    });
+    let payments = app.payments.clone();
+    jobs.every("complete refunds and settle", Duration::from_secs(u64::from(store.settlement_interval_s)), move || {
+        let payments = payments.clone();
+        async move {
+            payments.complete_refunds().await?;
+            payments.settle().await
+        }
+    });
+    let catalogue = app.catalogue.clone();
+    jobs.every("refresh the catalogue", CATALOGUE_POLL, move || {
+        let catalogue = catalogue.clone();
+        async move { catalogue.refresh().await }
+    });
+    let accounts = app.accounts.clone();
+    jobs.every("refresh ended sessions", SESSIONS_POLL, move || {
+        let accounts = accounts.clone();
+        async move { accounts.refresh_ended().await }
+    });
+    let db = app.db.clone();
+    jobs.every("refresh subscriptions", SUBSCRIPTIONS_POLL, move || {
+        let db = db.clone();
+        async move { db.refresh_subscriptions().await }
+    });
+    let outbox = app.outbox.clone();
+    jobs.every("drain the outbox", Duration::from_millis(app.config.outbox.poll_ms), move || {
+        let outbox = outbox.clone();
+        async move { outbox.drain_once().await }
+    });
+    let accounts = app.accounts.clone();
+    jobs.every("remove old sessions", PURGE_EVERY, move || {
+        let accounts = accounts.clone();
+        async move { accounts.sweep().await }
+    });
+    let (purge, db, hours) = (app.db.queue(db::PurgeAnswers), app.db.clone(), i64::from(app.config.retention.idempotency_h));
+    jobs.every("purge kept answers", PURGE_EVERY, move || {
+        let (purge, before) = (purge.clone(), db.now().plus_us(-hours * HOUR_US));
+        async move {
+            match purge.send(db::Meta::ours("purge"), before).await {
+                // Nothing was old enough.
+                Err(Error::Refused(_)) => Ok(0),
+                other => other,
+            }
+        }
+    });
+}
+
+/// The outbox with the sinks that the configuration names.
+pub(crate) async fn start_outbox(config: &Config, db: &Db, accounts: &Accounts) -> Result<Outbox, Error> {
+    let accounts = accounts.clone();
+    let open = move |payload: serde_json::Value| {
+        let accounts = accounts.clone();
+        Box::pin(async move {
+            let mail = accounts.open_mail(&payload).await.map_err(|e| e.to_string())?;
+            Ok(mail.map(|mail| Mail { to: mail.to, subject: mail.subject, text: mail.text }))
+        }) as OpenedMail
+    };
+    let mut sinks: Vec<(Vec<String>, Arc<dyn Sink>)> = vec![(vec!["mail.send".to_owned()], Arc::new(MailFolder::new(config.mail_dir(), open)))];
+    if let Some(file) = config.events_file() {
+        sinks.push((EVENT_TOPICS.iter().map(|topic| (*topic).to_owned()).collect(), Arc::new(EventsFile::new(file))));
+    }
+    Outbox::start(db, sinks).await
+}

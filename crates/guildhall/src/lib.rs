@@ -1,0 +1,17 @@
+//! Wires the services into one program: configuration, the parts and their order, HTTP, jobs, shutdown, command line.
+//! Refuses business rules: those live in the services.
+
+pub mod app;
+pub mod checks;
+pub mod cli;
+pub mod config;
+pub mod demo;
+mod exports;
+mod jobs;
+pub mod load;
+pub mod pages;
+pub mod secrets;
+pub mod server;
+
+pub use app::App;
+pub use config::Config;

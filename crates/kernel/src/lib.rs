@@ -1,0 +1,18 @@
+//! The words every room of Guildhall shares: ids, money, time, error codes and paging.
+//! Plain data only: no input or output, no async, no database and no HTTP.
+
+pub mod code;
+pub mod id;
+pub mod money;
+pub mod page;
+pub mod refusal;
+mod schema;
+pub mod text;
+pub mod time;
+
+pub use code::Code;
+pub use id::{GameId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId, UserId, Uuid};
+pub use money::{Currency, Money};
+pub use page::{Cursor, Page};
+pub use refusal::{Outcome, Refusal};
+pub use time::Instant;

@@ -1,0 +1,23 @@
+//! What must always hold of the library.
+
+use db::{Invariant, Statement};
+
+/// The invariants of library rows and plays.
+pub static INVARIANTS: &[&Invariant] = &[&PLAYS];
+
+static PLAYS: Invariant = Invariant {
+    name: "library.minutes-are-the-sum-of-plays",
+    says: "an owned product's minutes and plays are those of its recorded plays, and nothing else was played",
+    breaches: Statement::new(
+        "check.library_plays",
+        "select coalesce(l.id, p.id), 'minutes ' || coalesce(l.minutes, 0) || ' in ' || coalesce(l.plays, 0) || ' plays, recorded '
+                || coalesce(p.minutes, 0) || ' in ' || coalesce(p.plays, 0)
+         from (select lower({hex user_id}) || '/' || product as id, minutes, plays from library where plays > 0) l
+         full join (
+             select lower({hex user_id}) || '/' || product as id, cast(sum(minutes) as bigint) as minutes, count(*) as plays
+             from play
+             group by user_id, product
+         ) p on p.id = l.id
+         where coalesce(l.minutes, 0) <> coalesce(p.minutes, 0) or coalesce(l.plays, 0) <> coalesce(p.plays, 0)",
+    ),
+};

@@ -1,0 +1,182 @@
+//! The application under test and what surrounds it: database, server, clock, people.
+
+use crate::person::Person;
+use crate::postgres::{self, Server};
+use db::{Db, Engine};
+use guildhall::config::{Config, DatabaseUrl};
+use guildhall::secrets::{Missing, Secrets};
+use guildhall::{App, checks, server};
+use kernel::{ProductId, SessionId, UserId};
+use serde_json::json;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use web::{Role, Roles, Who};
+
+/// An application with its server, on a database of its own.
+pub struct World {
+    /// The application.
+    pub app: App,
+    /// Where its server is, as `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// The secrets it was started with.
+    pub secrets: Secrets,
+    /// Calls it.
+    pub client: reqwest::Client,
+    folder: Arc<TempDir>,
+    stop: Arc<Notify>,
+    serving: JoinHandle<()>,
+    people: AtomicU32,
+}
+
+type Test = for<'w> fn(&'w World) -> Pin<Box<dyn Future<Output = ()> + 'w>>;
+
+impl World {
+    /// Runs a test on an engine, then checks every invariant. An engine that is not there is said to be left out.
+    pub fn run<F: Future<Output = Option<World>>>(name: &str, engine: impl FnOnce(String) -> F, test: Test) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a test gets its threads");
+        runtime.block_on(async {
+            let Some(world) = engine(name.to_owned()).await else {
+                eprintln!("left out: {} is not set, so {name} ran on SQLite only", postgres::VARIABLE);
+                return;
+            };
+            test(&world).await;
+            world.check().await;
+            world.stop().await;
+        });
+    }
+
+    /// A world on SQLite.
+    pub async fn sqlite(_name: String) -> Option<World> {
+        Some(World::start(|_| {}, None).await)
+    }
+
+    /// A world on a database of its own on the Postgres that the environment names, if it does.
+    pub async fn postgres(name: String) -> Option<World> {
+        let url = fresh_postgres(&name).await?;
+        Some(World::start(|_| {}, Some(url)).await)
+    }
+
+    /// A world with another configuration.
+    pub async fn start(change: impl FnOnce(&mut Config), url: Option<String>) -> World {
+        let folder = Arc::new(tempfile::tempdir().expect("a test gets a temporary folder"));
+        let mut config = Config::default();
+        config.data.dir = folder.path().to_owned();
+        config.server.listen = "127.0.0.1:0".parse().expect("an address");
+        config.accounts.argon2_memory_kib = 64;
+        config.accounts.argon2_iterations = 1;
+        config.store.sweep_interval_ms = 50;
+        if let Some(url) = &url {
+            config.db.url = DatabaseUrl::parse(url).expect("the server's URL is one");
+        }
+        change(&mut config);
+        let database = folder.path().join("guildhall.db");
+        let secrets = Secrets::load(folder.path(), |_| None, Missing::Generate { database: &database }).expect("secrets are generated");
+        World::with(config, secrets, folder).await
+    }
+
+    /// Another process's view: a second application on the same database and secrets, with its own server.
+    pub async fn sibling(&self) -> World {
+        World::with(self.app.config.as_ref().clone(), self.secrets.clone(), self.folder.clone()).await
+    }
+
+    async fn with(config: Config, secrets: Secrets, folder: Arc<TempDir>) -> World {
+        let listener = server::bind(config.server.listen).expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let app = App::start(config, &secrets).await.expect("the application starts");
+        let stop = Arc::new(Notify::new());
+        let (serving_app, serving_stop) = (app.clone(), stop.clone());
+        let serving = tokio::spawn(async move { server::serve(&serving_app, listener, serving_stop.notified()).await });
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
+        World { app, url, secrets, client, folder, stop, serving, people: AtomicU32::new(0) }
+    }
+
+    /// Asserts that every invariant holds.
+    pub async fn check(&self) {
+        let breaches = checks::check(&self.app.db).await.expect("checks run");
+        assert!(breaches.is_empty(), "invariants are broken: {breaches:#?}");
+    }
+
+    /// Stops the server and closes the database.
+    pub async fn stop(self) {
+        self.stop.notify_one();
+        self.serving.await.expect("the server ends by itself");
+        self.app.stop().await;
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.app.db
+    }
+
+    /// Which engine is underneath.
+    pub fn engine(&self) -> Engine {
+        self.app.db.engine()
+    }
+
+    /// Moves the clock forward.
+    pub fn wait_s(&self, seconds: i64) {
+        self.app.db.clock().advance_us(seconds * kernel::time::SECOND_US);
+    }
+
+    /// A caller without a token.
+    pub fn nobody(&self) -> Person {
+        Person { id: UserId::new(), url: self.url.clone(), token: None, client: self.client.clone() }
+    }
+
+    /// A player with a fresh account.
+    pub async fn player(&self) -> Person {
+        self.person(&[]).await
+    }
+
+    /// Someone with a fresh account and roles besides player.
+    pub async fn person(&self, roles: &[Role]) -> Person {
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        let roles = roles.iter().fold(Roles::default().with(Role::Player), |set, role| set.with(*role));
+        let email = format!("person{number}.{}@example.org", std::process::id());
+        let id = self.app.accounts.create_user(&email, "correct horse battery", "Ada", roles).await.expect("an account");
+        self.as_person(id, roles)
+    }
+
+    /// The same account, calling this world's server.
+    pub fn as_person(&self, id: UserId, roles: Roles) -> Person {
+        let token = self.app.tokens.issue(&Who { user: id, session: SessionId::new(), roles });
+        Person { id, url: self.url.clone(), token: Some(token), client: self.client.clone() }
+    }
+
+    /// A product at a price in US cents.
+    pub async fn product(&self, name: &str, price_minor: i64) -> ProductId {
+        let manager = self.person(&[Role::StoreManager]).await;
+        let body = json!({ "name": name, "price_minor": price_minor, "currency": "USD", "genres": ["Action"] });
+        let made = manager.post("/v1/products", body).await.expect(201);
+        ProductId(made["product"].as_i64().expect("a product has an id"))
+    }
+
+    /// A product in limited stock.
+    pub async fn limited_product(&self, name: &str, price_minor: i64, copies: i64) -> ProductId {
+        let manager = self.person(&[Role::StoreManager]).await;
+        let product = self.product(name, price_minor).await;
+        manager.put(&format!("/v1/products/{product}/limit"), json!({ "limited": true })).await.expect(200);
+        manager.post(&format!("/v1/stocks/{product}"), json!({ "quantity": copies })).await.expect(200);
+        product
+    }
+
+    /// Charges a player.
+    pub async fn charge(&self, player: &Person, points: i64) {
+        let provider = self.person(&[Role::PointsProvider]).await;
+        let path = format!("/v1/accounts/{}/wallet/credits", player.id);
+        provider.post(&path, json!({ "amount_minor": points, "currency": "POINTS" })).await.expect(200);
+    }
+}
+
+/// The URL of a fresh database on the Postgres that the environment names, if it does.
+pub async fn fresh_postgres(label: &str) -> Option<String> {
+    let server = Server::from_environment()?;
+    let name = postgres::fresh_name(label);
+    db::run_once(&server.maintenance_url(), &postgres::create_statement(&name)).await.expect("a database is created");
+    Some(server.database_url(&name))
+}

@@ -1,0 +1,104 @@
+//! What every request passes first and last: its id, its time limit, its metrics, and the log of our faults.
+//! Refuses to let a panic or a slow handler reach the caller as anything but a problem.
+
+use crate::problem::Fault;
+use crate::{Problem, Tokens};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+use kernel::{Code, Refusal};
+use metrics::{Counter, Histogram};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the edge needs.
+#[derive(Clone)]
+pub struct Edge {
+    tokens: Arc<Tokens>,
+    timeout: Duration,
+    routes: Arc<RwLock<HashMap<(Method, String), Arc<RouteMetrics>>>>,
+}
+
+struct RouteMetrics {
+    seconds: Histogram,
+    by_class: [Counter; 5],
+}
+
+impl Edge {
+    /// An edge that checks tokens and ends requests that take longer than `timeout`.
+    pub fn new(tokens: Arc<Tokens>, timeout: Duration) -> Edge {
+        Edge { tokens, timeout, routes: Arc::default() }
+    }
+
+    fn metrics(&self, method: &Method, route: &str) -> Arc<RouteMetrics> {
+        let key = (method.clone(), route.to_owned());
+        if let Some(known) = self.routes.read().get(&key) {
+            return known.clone();
+        }
+        let (name, verb) = (key.1.clone(), key.0.to_string());
+        let class = |class: &'static str| metrics::counter!("guildhall_requests_total", "route" => name.clone(), "method" => verb.clone(), "class" => class);
+        let made = RouteMetrics {
+            seconds: metrics::histogram!("guildhall_request_seconds", "route" => name.clone(), "method" => verb.clone()),
+            by_class: [class("1xx"), class("2xx"), class("3xx"), class("4xx"), class("5xx")],
+        };
+        self.routes.write().entry(key).or_insert(Arc::new(made)).clone()
+    }
+}
+
+/// The middleware itself.
+pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let started = std::time::Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let metrics = edge.metrics(&known(request.method()), &route);
+    let id = request.headers().get(&REQUEST_ID).filter(|id| is_fit(id)).cloned().unwrap_or_else(new_id);
+    request.extensions_mut().insert(edge.tokens.clone());
+
+    let handled = tokio::time::timeout(edge.timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let mut response = match handled {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Problem::internal(format!("a handler panicked: {}", text.unwrap_or("no message"))).into_response()
+        }
+        Err(_) => Problem::from(Refusal::new(Code::TimedOut, "the request took longer than server.request_timeout_ms")).into_response(),
+    };
+    if let Some(Fault(fault)) = response.extensions_mut().remove::<Fault>() {
+        tracing::error!(request_id = id.to_str().unwrap_or_default(), route, fault, "a request failed");
+    }
+    metrics.seconds.record(started.elapsed());
+    metrics.by_class[usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1].increment(1);
+    response.headers_mut().insert(REQUEST_ID.clone(), id);
+    response
+}
+
+/// The answer to a path that no route has.
+pub async fn no_such_route(request: Request) -> Problem {
+    Refusal::new(Code::NotFound, format!("no route {}: the routes are listed at /docs", request.uri().path())).into()
+}
+
+/// The answer to a method that the route does not take.
+pub async fn wrong_method(request: Request) -> (StatusCode, Problem) {
+    let told = format!("{} does not take {}: its methods are listed at /docs", request.uri().path(), request.method());
+    (StatusCode::METHOD_NOT_ALLOWED, Refusal::new(Code::WrongMethod, told).into())
+}
+
+/// Methods nobody defined would make a metric each: they count as TRACE, which no route takes.
+fn known(method: &Method) -> Method {
+    let ours = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    ours.into_iter().find(|known| known == method).unwrap_or(Method::TRACE)
+}
+
+fn is_fit(id: &HeaderValue) -> bool {
+    (1..=64).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+}
+
+fn new_id() -> HeaderValue {
+    HeaderValue::from_str(&format!("{:016x}", rand::random::<u64>())).expect("hex digits make a header value")
+}

@@ -1,0 +1,93 @@
+//! Errors as callers see them: problem+json (RFC 9457) with a stable code.
+//! Refuses to tell a caller anything of our own faults but their code.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kernel::{Code, Refusal};
+use serde::Serialize;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub struct Problem {
+    refusal: Refusal,
+    /// What the log gets, when the fault is ours.
+    fault: Option<String>,
+}
+
+/// What the edge logs once, with the request's id.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault(pub(crate) String);
+
+/// The body of an error answer, as RFC 9457 has it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// The page that explains the code.
+    #[serde(rename = "type")]
+    #[schema(example = "/docs/errors/sold-out")]
+    kind: String,
+    /// The stable code.
+    #[schema(value_type = String, example = "sold-out")]
+    code: &'a str,
+    /// The code's title, the same each time.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What was wrong this time, and what would be right.
+    detail: &'a str,
+    /// Facts for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<&'a serde_json::Value>,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Problem { refusal, fault: None }
+    }
+}
+
+impl From<db::Error> for Problem {
+    fn from(error: db::Error) -> Self {
+        match error {
+            db::Error::Refused(refusal) => refusal.into(),
+            ours => Problem { refusal: ours.to_refusal(), fault: Some(ours.to_string()) },
+        }
+    }
+}
+
+impl Problem {
+    /// A fault of ours: the caller gets `internal`, the log gets the text.
+    pub fn internal(fault: impl std::fmt::Display) -> Problem {
+        let told = "the fault is ours; it was logged with the request id of this answer";
+        Problem { refusal: Refusal::new(Code::Internal, told), fault: Some(fault.to_string()) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let code = self.refusal.code;
+        let body = ProblemBody {
+            kind: format!("/docs/errors/{}", code.as_str()),
+            code: code.as_str(),
+            title: code.title(),
+            status: code.status(),
+            detail: &self.refusal.detail,
+            facts: self.refusal.facts.as_ref(),
+        };
+        let text = serde_json::to_vec(&body).expect("a problem is plain data");
+        let status = StatusCode::from_u16(code.status()).expect("the table holds real statuses");
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response();
+        let headers = response.headers_mut();
+        if matches!(code, Code::Overloaded | Code::Unavailable | Code::OutcomeUnknown | Code::TooManyAttempts) {
+            let seconds = self.refusal.facts.as_ref().and_then(|facts| facts.get("retry_after_s")).and_then(serde_json::Value::as_i64);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.unwrap_or(1)));
+        }
+        if code == Code::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(fault) = self.fault {
+            response.extensions_mut().insert(Fault(fault));
+        }
+        response
+    }
+}

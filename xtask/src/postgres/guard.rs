@@ -1,0 +1,47 @@
+//! A second process that ends a throwaway Postgres when the first is gone, however that one went: done, Ctrl-C, killed.
+//! It learns so from the end of its standard input, which the system closes for a dead process too.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::{end, own_group};
+
+/// The hidden command that runs a guard.
+pub(crate) const GUARD: &str = "guard-postgres";
+
+const DISMISSED: &str = "dismissed";
+
+/// The guarded side's handle.
+pub(super) struct Guard(Child);
+
+impl Guard {
+    /// Starts a guard over `folder`.
+    pub(super) fn set(folder: &Path) -> Result<Guard, String> {
+        let program = std::env::current_exe().map_err(|error| format!("could not find xtask's own program: {error}"))?;
+        let mut command = Command::new(program);
+        command.arg(GUARD).arg(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        own_group(&mut command).spawn().map(Guard).map_err(|error| format!("could not start the guard of postgres: {error}"))
+    }
+
+    /// Has the guard end the server now; returns when it has.
+    pub(super) fn trip(mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().ok();
+    }
+
+    /// Sends the guard away; the server stays.
+    pub(super) fn dismiss(mut self) -> Result<(), String> {
+        let mut input = self.0.stdin.take().expect("the guard was started with a pipe");
+        input.write_all(DISMISSED.as_bytes()).map_err(|error| format!("the guard of postgres is gone: {error}"))?;
+        drop(input);
+        self.0.wait().map(drop).map_err(|error| format!("the guard of postgres did not end: {error}"))
+    }
+}
+
+/// The guard's own side: waits until its input ends, then ends the server in `folder` unless it was dismissed.
+pub(crate) fn run(folder: &Path) -> Result<(), String> {
+    let mut said = String::new();
+    std::io::stdin().read_to_string(&mut said).ok();
+    if said == DISMISSED { Ok(()) } else { end(folder) }
+}

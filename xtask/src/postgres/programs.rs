@@ -1,0 +1,90 @@
+//! Finds the server's programs on this machine, and installs them where that is allowed: on Debian's relatives, as root.
+//! Never asks for a password and never changes a machine that is not root's to change.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where distributions keep versions side by side; the newest wins.
+const VERSIONED: [&str; 2] = ["/usr/lib/postgresql", "/opt/homebrew/opt"];
+
+/// The folder with `postgres` and `initdb` in it.
+pub(crate) struct Programs(PathBuf);
+
+impl Programs {
+    /// The newest Postgres on this machine, if there is one.
+    pub(crate) fn find() -> Option<Programs> {
+        let versioned = VERSIONED.iter().flat_map(|folder| versions(Path::new(folder)));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let plain: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        versioned.chain(plain).find(|folder| is_complete(folder)).map(Programs)
+    }
+
+    /// Finds Postgres or installs it with apt-get. Says in the error what to do where it can do neither.
+    pub(crate) fn find_or_install() -> Result<Programs, String> {
+        if let Some(found) = Programs::find() {
+            return Ok(found);
+        }
+        if !rustix::process::geteuid().is_root() {
+            return Err("postgres is not installed, and only root may install it: `sudo apt-get install postgresql`".to_owned());
+        }
+        eprintln!("xtask: installing postgresql with apt-get");
+        apt_get(&["update"])?;
+        apt_get(&["install", "--yes", "--no-install-recommends", "postgresql"])?;
+        Programs::find().ok_or_else(|| "postgresql was installed, but no postgres is under /usr/lib/postgresql/*/bin".to_owned())
+    }
+
+    /// The path of one of the server's programs.
+    pub(crate) fn path(&self, program: &str) -> PathBuf {
+        self.0.join(program)
+    }
+}
+
+fn apt_get(arguments: &[&str]) -> Result<(), String> {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(std::io::stderr());
+    let status = command.status().map_err(|error| format!("could not run apt-get: {error}; install postgres by hand"))?;
+    if status.success() { Ok(()) } else { Err(format!("`apt-get {}` failed: {status}", arguments.join(" "))) }
+}
+
+/// `folder/*/bin`, the highest version first.
+fn versions(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(u32, PathBuf)> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((version(&entry.file_name().to_string_lossy())?, entry.path().join("bin"))))
+        .collect();
+    found.sort();
+    found.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// `15` and `postgresql@15` name version 15.
+fn version(name: &str) -> Option<u32> {
+    name.strip_prefix("postgresql@").unwrap_or(name).parse().ok()
+}
+
+fn is_complete(folder: &Path) -> bool {
+    ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_version_comes_first_by_number() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["9", "15", "postgresql@17", "common"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let names: Vec<String> =
+            versions(folder.path()).iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+        assert_eq!(names, ["postgresql@17/bin", "15/bin", "9/bin"]);
+    }
+
+    #[test]
+    fn a_folder_with_only_a_client_is_not_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("psql"), "").unwrap();
+        assert!(!is_complete(folder.path()));
+    }
+}

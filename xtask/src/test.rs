@@ -1,0 +1,205 @@
+//! `cargo xtask test`: everything that must hold before a change is merged, on a machine that has only Rust.
+//! Goes on after a failing step, so that one run shows all that is wrong; hides nothing it left out.
+
+mod child;
+mod results;
+mod steps;
+
+use std::process::Command;
+
+use crate::interrupt;
+use crate::postgres::{Programs, Server, VARIABLE};
+use crate::repository;
+use crate::tidy;
+use results::Results;
+use steps::{Outcome, Steps};
+
+/// Tests open ten thousand connections and hold both ends of each.
+const OPEN_FILES: u64 = 65_536;
+const OPEN_FILES_MIN: u64 = 22_000;
+
+/// What the command line asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    /// Without clippy and Postgres.
+    quick: bool,
+    /// Parts of test names; all tests when empty.
+    filters: Vec<String>,
+}
+
+/// Where the tests' Postgres is.
+enum Database {
+    /// Started by us; dropped after the tests.
+    Ours(Server),
+    /// Named by the variable that was set before we came.
+    Given(String),
+    None,
+}
+
+/// Runs all steps; fails when any of them did.
+pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
+    let plan = Plan::parse(arguments)?;
+    interrupt::watch()?;
+    let mut steps = Steps::new();
+    steps.run("format", || Ok(component("rustfmt", "fmt").unwrap_or_else(|| cargo(&["fmt", "--all", "--check"]))));
+    steps.run("tidy", || Ok(tidy::run(false).map_or_else(Outcome::Failed, |()| Outcome::passed())));
+    if plan.quick {
+        steps.leave_out("clippy", "--quick");
+    } else {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        steps.run("clippy", || Ok(component("clippy", "clippy").unwrap_or_else(|| cargo(&arguments))));
+    }
+    let database = provide_database(&plan, &mut steps);
+    steps.run("tests", || Ok(run_tests(&plan, &database)?.outcome(&plan.filters)));
+    drop(database);
+    steps.close()
+}
+
+impl Plan {
+    fn parse(arguments: &[&str]) -> Result<Plan, String> {
+        let mut plan = Plan { quick: false, filters: Vec::new() };
+        for argument in arguments {
+            match *argument {
+                "--quick" => plan.quick = true,
+                option if option.starts_with('-') => {
+                    return Err(format!("`{option}` is not an option of test: --quick or part of a test's name would be right"));
+                }
+                filter => plan.filters.push(filter.to_owned()),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+fn provide_database(plan: &Plan, steps: &mut Steps) -> Database {
+    let mut database = Database::None;
+    if let Ok(url) = std::env::var(VARIABLE) {
+        steps.run("postgres", || {
+            answers(&url)?;
+            database = Database::Given(url);
+            Ok(Outcome::Passed(format!("the one {VARIABLE} names")))
+        });
+    } else if plan.quick {
+        steps.leave_out("postgres", "--quick");
+    } else {
+        steps.run("postgres", || {
+            let programs = match Programs::find_or_install() {
+                Ok(programs) => programs,
+                Err(problem) if is_ci() => return Err(problem),
+                Err(problem) => return Ok(Outcome::LeftOut(problem)),
+            };
+            database = Database::Ours(Server::start(&programs)?);
+            Ok(Outcome::passed())
+        });
+    }
+    database
+}
+
+/// A machine that decides about merges must not skip half of the tests in silence.
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// Fails when nobody listens at `url`, before a thousand tests do so one by one.
+fn answers(url: &str) -> Result<(), String> {
+    let address = address(url).ok_or_else(|| format!("{VARIABLE} is not like postgres://USER:PASSWORD@HOST:PORT/postgres"))?;
+    let refused = |error| format!("nobody answers at {address}, which {VARIABLE} names: {error}; unset it or run `cargo xtask services`");
+    std::net::TcpStream::connect(address).map(drop).map_err(refused)
+}
+
+fn address(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    Some(authority.rsplit_once('@').map_or(authority, |(_, address)| address)).filter(|address| address.contains(':'))
+}
+
+fn run_tests(plan: &Plan, database: &Database) -> Result<Results, String> {
+    let open_files = raise_open_files();
+    if open_files < OPEN_FILES_MIN {
+        eprintln!("xtask: only {open_files} open files are allowed; tests with 10,000 connections need {OPEN_FILES_MIN}: `ulimit -n`");
+    }
+    let mut command = Command::new(env_cargo());
+    command.current_dir(repository::root()).args(["test", "--workspace", "--no-fail-fast", "--"]);
+    command.arg(format!("--test-threads={}", test_threads())).args(&plan.filters);
+    match database {
+        Database::Ours(server) => command.env(VARIABLE, server.url()),
+        Database::Given(url) => command.env(VARIABLE, url),
+        Database::None => command.env_remove(VARIABLE),
+    };
+    let mut results = Results::default();
+    let status = child::run(&mut command, |line| results.read(line))?;
+    results.succeeded = status.success();
+    Ok(results)
+}
+
+/// Tests wait for the disk more than they compute; more of them than this would wait for the server's connections.
+fn test_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores * 2).clamp(4, 12)
+}
+
+/// Raises the limit for ourselves and so for every child; returns what it is then.
+fn raise_open_files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let now = getrlimit(Resource::Nofile);
+    let ceiling = now.maximum.unwrap_or(u64::MAX);
+    let wanted = [(OPEN_FILES, OPEN_FILES.max(ceiling)), (OPEN_FILES.min(ceiling), ceiling)];
+    for (current, maximum) in wanted {
+        if now.current.is_none_or(|already| already >= current) {
+            break;
+        }
+        let maximum = (maximum != u64::MAX).then_some(maximum);
+        if setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum }).is_ok() {
+            break;
+        }
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn cargo(arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(env_cargo());
+    command.current_dir(repository::root()).args(arguments);
+    match child::run(&mut command, |_| ()) {
+        Ok(status) if status.success() => Outcome::passed(),
+        Ok(status) => Outcome::Failed(format!("`cargo {}` ended with {status}", arguments.join(" "))),
+        Err(problem) => Outcome::Failed(problem),
+    }
+}
+
+/// Says how to get a component of the toolchain, if it is missing.
+fn component(name: &str, command: &str) -> Option<Outcome> {
+    let output = Command::new(env_cargo()).current_dir(repository::root()).args([command, "--version"]).output();
+    let there = output.is_ok_and(|output| output.status.success());
+    (!there).then(|| Outcome::Failed(format!("{name} is missing: `rustup component add {name}`")))
+}
+
+fn env_cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_and_options_may_come_in_any_order() {
+        let plan = Plan::parse(&["refund", "--quick", "wallet"]).unwrap();
+        assert_eq!(plan, Plan { quick: true, filters: vec!["refund".to_owned(), "wallet".to_owned()] });
+        assert!(Plan::parse(&["--fast"]).unwrap_err().contains("`--fast`"));
+    }
+
+    #[test]
+    fn the_address_of_a_server_is_what_follows_the_password() {
+        assert_eq!(address("postgres://u:p@127.0.0.1:5433/postgres"), Some("127.0.0.1:5433"));
+        assert_eq!(address("postgres://u:p@localhost/postgres"), None);
+        assert_eq!(address("127.0.0.1:5433"), None);
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_told_before_the_tests() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://u:p@{}/postgres", listener.local_addr().unwrap());
+        answers(&url).unwrap();
+        drop(listener);
+        answers(&url).unwrap_err();
+    }
+}
