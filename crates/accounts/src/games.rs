@@ -174,8 +174,11 @@ const CACHED_MAX: usize = 10_000;
 /// Keys that were just looked up, by their hashes.
 #[derive(Default)]
 pub(crate) struct Keys {
-    cached: Mutex<HashMap<[u8; 32], (Moment, Option<KeyInfo>)>>,
+    cached: Mutex<HashMap<[u8; 32], LookedUp>>,
 }
+
+/// When a key was looked up, and what it is.
+type LookedUp = (Moment, Option<KeyInfo>);
 
 impl Keys {
     pub(crate) async fn verify(&self, db: &Db, key: &str) -> Result<KeyInfo, Error> {

@@ -153,7 +153,7 @@ impl Shared {
 /// On Linux niceness belongs to the thread; elsewhere it is the whole process's and stays as it is.
 fn step_back() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(std::env::var("NICE_TRY").ok().and_then(|n| n.parse().ok()).unwrap_or(NICENESS)) {
+    if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::warn!(%error, "password hashes run at full priority and may slow other requests");
     }
 }

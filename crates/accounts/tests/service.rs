@@ -1,5 +1,7 @@
 //! Accounts on both engines, without HTTP: each test runs on SQLite, and on Postgres where `GUILDHALL_TEST_POSTGRES` names one.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the error, in its helpers too")]
+
 #[path = "service/bench.rs"]
 mod bench;
 #[path = "service/erasing.rs"]

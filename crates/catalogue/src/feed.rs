@@ -18,8 +18,12 @@ static CHANGED: Statement = Statement::new(
      where version > $1",
 );
 
-/// The poll spends at most one part in so many of the time on changes, so that an import elsewhere does not take a core here.
-const POLL_SHARE: u32 = 10;
+/// After changes that took long to take in, refreshes wait so many times as long, so that an import elsewhere does not take a core here.
+const REST_TIMES: u32 = 9;
+/// What takes less than this needs no rest.
+const LONG: Duration = Duration::from_millis(50);
+/// The longest rest.
+const REST_MAX: Duration = Duration::from_secs(3);
 
 /// Where the copy stands. Refreshes take turns.
 #[derive(Default)]
@@ -34,20 +38,25 @@ struct Progress {
 }
 
 impl Catalogue {
-    /// Reads what changed since the last time; for a loop that calls it a few times a second.
+    /// Reads what changed since the last time; for a loop that calls it a few times a second. After many changes it waits before it reads again.
     ///
     /// # Errors
     /// The database does not answer; the copy stays as it is.
     pub async fn refresh(&self) -> Result<(), Error> {
-        let mut progress = self.shared.feed.turn.lock().await;
-        if progress.rest_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
+        loop {
+            let mut progress = self.shared.feed.turn.lock().await;
+            let Some(until) = progress.rest_until.filter(|until| *until > Instant::now()) else {
+                let started = Instant::now();
+                self.read_changes(&mut progress).await?;
+                let took = started.elapsed();
+                progress.rest_until = (took > LONG).then(|| Instant::now() + (took * REST_TIMES).min(REST_MAX));
+                self.shared.snapshot.load().prepare(self.db.now());
+                return Ok(());
+            };
+            // Not while the turn is held: who changed something does not wait for the rest.
+            drop(progress);
+            tokio::time::sleep_until(until.into()).await;
         }
-        let started = Instant::now();
-        self.read_changes(&mut progress).await?;
-        let rest = started.elapsed() * (POLL_SHARE - 1);
-        progress.rest_until = Some(Instant::now() + rest.min(Duration::from_secs(5)));
-        Ok(())
     }
 
     /// Reads what changed, so that whoever made a change finds it. A failure is logged: the poll will come round to it.

@@ -27,8 +27,8 @@ use write::{Chunk, Chunks};
 
 /// Threads that parse and pack; the file is read on one more.
 const PARSERS: usize = 2;
-/// Chunks that are written or wait for it. What waits is written in one transaction.
-const WRITING_MAX: usize = 12;
+/// Chunks that are written or wait for it: some 250 KB each. What waits is written in one transaction, so that few have to be synced.
+const WRITING_MAX: usize = 24;
 
 /// Why an import ended early. What was written stays; running it again goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +150,14 @@ impl<P: Fn(Progress) -> ControlFlow<()>> Import<P> {
         let mut next_entry = 0;
         let mut early: BTreeMap<u64, Prepared> = BTreeMap::new();
         while let Some(chunk) = prepared.recv().await {
-            let chunk = chunk?;
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    // What came before the fault stays, and is counted.
+                    let _ = self.settle(0).await?;
+                    return Err(error.into());
+                }
+            };
             early.insert(chunk.first_entry, chunk);
             while let Some(chunk) = early.remove(&next_entry) {
                 next_entry += chunk.entries;
@@ -193,7 +200,24 @@ impl<P: Fn(Progress) -> ControlFlow<()>> Import<P> {
             return Ok(self.report(reached));
         }
         self.writing.push_back((sent, reached));
-        self.settle(WRITING_MAX).await
+        if self.settle(WRITING_MAX).await?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        self.collect().await
+    }
+
+    /// Takes the answers that are there, without waiting for any.
+    async fn collect(&mut self) -> Result<ControlFlow<()>, ImportError> {
+        while let Some((sent, reached)) = self.writing.front_mut() {
+            let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await else { break };
+            let reached = *reached;
+            self.writing.pop_front();
+            self.counts.add(answer?);
+            if self.report(reached).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Waits until at most so many chunks are under way.

@@ -125,7 +125,8 @@ pub(crate) async fn attempt<C: Command>(
 
     for (i, first) in follows {
         let same = asked[i].0.fingerprint == asked[first].0.fingerprint;
-        outcomes[i] = Some(if same { outcomes[first].clone().expect("the first was decided above") } else { Err(key_reused(&asked[i].0.key)) });
+        outcomes[i] =
+            Some(if same { outcomes[first].clone().expect("the first was decided above") } else { Err(key_reused(&asked[i].0.key)) });
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.expect("every input was kept, refused, run or followed")).collect())
 }
@@ -149,7 +150,10 @@ fn repeat<C: Command>(meta: &Meta, kept: &Kept) -> Outcome<C::Reply> {
         return Err(key_reused(&meta.key));
     }
     if !C::KEEPS_ANSWER {
-        return Err(Refusal::new(Code::AlreadyDone, format!("this was done under key {:?}; its answer held a secret and was not kept", meta.key)));
+        return Err(Refusal::new(
+            Code::AlreadyDone,
+            format!("this was done under key {:?}; its answer held a secret and was not kept", meta.key),
+        ));
     }
     serde_json::from_str(&kept.answer).unwrap_or_else(|e| {
         tracing::error!(command = C::NAME, error = %e, "a kept answer cannot be read");
@@ -158,5 +162,8 @@ fn repeat<C: Command>(meta: &Meta, kept: &Kept) -> Outcome<C::Reply> {
 }
 
 fn key_reused(key: &str) -> Refusal {
-    Refusal::new(Code::KeyReused, format!("Idempotency-Key {key:?} was used with another request: a new key for each new request would be right"))
+    Refusal::new(
+        Code::KeyReused,
+        format!("Idempotency-Key {key:?} was used with another request: a new key for each new request would be right"),
+    )
 }

@@ -71,7 +71,11 @@ impl Target {
                 let options = options.clone().create_if_missing(true);
                 SqliteConnection::connect_with(&options).await.map(|c| Connection::Sqlite(Box::new(c)))
             }
-            Target::Postgres(options) => PgConnection::connect_with(options).await.map(|c| Connection::Postgres(Box::new(c))),
+            Target::Postgres(options) => {
+                // Writers look rows up by key. A plan made while a table was small must not go on reading all of it once it is large.
+                let by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+                PgConnection::connect_with(&options.as_ref().clone().options(by_index)).await.map(|c| Connection::Postgres(Box::new(c)))
+            }
         }
         .map_err(|e| Error::Gone(e.to_string()))
     }

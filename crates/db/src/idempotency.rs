@@ -62,9 +62,8 @@ pub(crate) async fn lock_gates(tx: &mut Tx<'_>, users: &BTreeSet<UserId>) -> Res
     if missing.is_empty() {
         return Ok(());
     }
-    let states = tx
-        .load(&LOCK_GATES, Rows::of(missing, |user| row![*user]), |row| Ok((row.id::<UserId>(0)?, row.text(1)? == "active")))
-        .await?;
+    let states =
+        tx.load(&LOCK_GATES, Rows::of(missing, |user| row![*user]), |row| Ok((row.id::<UserId>(0)?, row.text(1)? == "active"))).await?;
     tx.gates.extend(states);
     Ok(())
 }

@@ -148,13 +148,18 @@ impl Rows {
             }
             Value::Bytes(bytes) => {
                 self.json.push('"');
-                let start = self.json.len();
-                self.json.extend(std::iter::repeat_n('0', bytes.len() * 2));
-                let mut hex_text = std::mem::take(&mut self.json).into_bytes();
-                hex::encode_to_slice(bytes, &mut hex_text[start..]).expect("the room was made above");
-                self.json = String::from_utf8(hex_text).expect("hex digits are ASCII");
+                self.push_hex(bytes);
                 self.json.push('"');
             }
+        }
+    }
+
+    fn push_hex(&mut self, bytes: &[u8]) {
+        let mut digits = [0; 64];
+        for chunk in bytes.chunks(digits.len() / 2) {
+            let digits = &mut digits[..chunk.len() * 2];
+            hex::encode_to_slice(chunk, digits).expect("two digits for each byte");
+            self.json.push_str(std::str::from_utf8(digits).expect("hex digits are ASCII"));
         }
     }
 

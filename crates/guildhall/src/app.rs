@@ -68,7 +68,20 @@ impl App {
         let library = LibraryService::new(&db);
         let payments = PaymentService::new(&db, payment_policy(&config), &catalogue, stock.sold_out());
         let outbox = jobs::start_outbox(&config, &db, &accounts).await?;
-        let app = App { config: Arc::new(config), db, tokens, accounts, wallet, catalogue, stock, orders, library, payments, outbox, jobs: Jobs::default() };
+        let app = App {
+            config: Arc::new(config),
+            db,
+            tokens,
+            accounts,
+            wallet,
+            catalogue,
+            stock,
+            orders,
+            library,
+            payments,
+            outbox,
+            jobs: Jobs::default(),
+        };
         exports::register(&app);
         Ok(app)
     }

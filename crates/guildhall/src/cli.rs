@@ -14,16 +14,25 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use lock::DataLock;
+pub(crate) use import::{bar as import_bar, show as show_import};
+pub(crate) use serve::asked_to_stop;
+pub(crate) use start::log;
 pub use start::{load_config, load_secrets};
 
 /// Game store, reward campaigns and team API in one program.
 #[derive(Debug, Parser)]
-#[command(name = "guildhall", version, about, max_term_width = 110, after_help = "\
+#[command(
+    name = "guildhall",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "\
 Examples:
   guildhall demo                          see the whole store at work, in a temporary folder
   guildhall serve --data ./data           run the store on the embedded database
   guildhall import steam games.json.gz    fill the catalogue
-  guildhall check                         look for broken invariants")]
+  guildhall check                         look for broken invariants"
+)]
 pub struct Cli {
     /// Settings that every command takes.
     #[command(flatten)]
@@ -52,7 +61,10 @@ impl Settings {
     pub fn overrides(&self) -> Vec<Override> {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         let given = [("data.dir", "--data", self.data.as_ref().map(path)), ("db.url", "--db", self.db.clone())];
-        given.into_iter().filter_map(|(key, flag, value)| Some(Override { key: key.to_owned(), value: value?, flag: flag.to_owned() })).collect()
+        given
+            .into_iter()
+            .filter_map(|(key, flag, value)| Some(Override { key: key.to_owned(), value: value?, flag: flag.to_owned() }))
+            .collect()
     }
 }
 

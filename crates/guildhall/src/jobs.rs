@@ -23,8 +23,17 @@ const SUBSCRIPTIONS_POLL: Duration = Duration::from_secs(5);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// Topics that the events file gets.
 const EVENT_TOPICS: &[&str] = &[
-    "payment.entered", "payment.paid", "payment.cancelled", "payment.expired", "payment.refunded", "payment.settled", "refund.requested",
-    "refund.declined", "wallet.changed", "stock.changed", "product.changed",
+    "payment.entered",
+    "payment.paid",
+    "payment.cancelled",
+    "payment.expired",
+    "payment.refunded",
+    "payment.settled",
+    "refund.requested",
+    "refund.declined",
+    "wallet.changed",
+    "stock.changed",
+    "product.changed",
 ];
 
 /// The jobs of an application. Cheap to clone.
@@ -126,7 +135,8 @@ pub(crate) async fn start_outbox(config: &Config, db: &Db, accounts: &Accounts) 
             Ok(mail.map(|mail| Mail { to: mail.to, subject: mail.subject, text: mail.text }))
         }) as OpenedMail
     };
-    let mut sinks: Vec<(Vec<String>, Arc<dyn Sink>)> = vec![(vec!["mail.send".to_owned()], Arc::new(MailFolder::new(config.mail_dir(), open)))];
+    let mut sinks: Vec<(Vec<String>, Arc<dyn Sink>)> =
+        vec![(vec!["mail.send".to_owned()], Arc::new(MailFolder::new(config.mail_dir(), open)))];
     if let Some(file) = config.events_file() {
         sinks.push((EVENT_TOPICS.iter().map(|topic| (*topic).to_owned()).collect(), Arc::new(EventsFile::new(file))));
     }

@@ -72,7 +72,11 @@ pub async fn serve(app: &App, listener: TcpListener, stop: impl Future<Output = 
     }
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Answers are small and written whole: waiting for more to send would only delay them.
     drop(stream.set_nodelay(true));
     let service = router.map_request(move |mut request: axum::http::Request<hyper::body::Incoming>| {

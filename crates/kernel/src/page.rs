@@ -59,7 +59,10 @@ impl Cursor {
     }
 
     fn refused(&self) -> Refusal {
-        Refusal::new(Code::BadCursor, format!("cursor {:?} was not given out by this list: pass `next` of the page before, or none", self.0))
+        Refusal::new(
+            Code::BadCursor,
+            format!("cursor {:?} was not given out by this list: pass `next` of the page before, or none", self.0),
+        )
     }
 }
 

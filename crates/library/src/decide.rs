@@ -54,7 +54,8 @@ pub fn play(library: &mut Library, user: UserId, product: ProductId, minutes: i6
 
 /// What a buyer of something owned is told.
 pub fn owned_already(product: ProductId) -> Refusal {
-    Refusal::new(Code::AlreadyOwned, format!("product {product} is in the library already")).with_facts(serde_json::json!({ "products": [product] }))
+    Refusal::new(Code::AlreadyOwned, format!("product {product} is in the library already"))
+        .with_facts(serde_json::json!({ "products": [product] }))
 }
 
 #[cfg(test)]

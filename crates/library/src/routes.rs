@@ -1,8 +1,8 @@
 //! HTTP of the library: decode, call, reply.
 
+use crate::LibraryService;
 use crate::commands::{GrantAsk, PlayAsk};
 use crate::model::{Owned, Played};
-use crate::LibraryService;
 use axum::extract::State;
 use kernel::{Cursor, Page, ProductId, UserId};
 use serde::Deserialize;
@@ -61,7 +61,12 @@ async fn read(State(library): State<LibraryService>, who: Who, Path(product): Pa
 
 /// When you played a product, newest first.
 #[utoipa::path(get, path = "/v1/library/{product}/plays", tag = "library", security(("token" = [])), params(("product" = ProductId, Path), ListQuery), responses((status = 200, body = Page<Played>)))]
-async fn plays(State(library): State<LibraryService>, who: Who, Path(product): Path<ProductId>, Query(query): Query<ListQuery>) -> Answer<Page<Played>> {
+async fn plays(
+    State(library): State<LibraryService>,
+    who: Who,
+    Path(product): Path<ProductId>,
+    Query(query): Query<ListQuery>,
+) -> Answer<Page<Played>> {
     Reply::ok(library.plays(who.user, product, query.cursor.as_ref(), query.size).await?)
 }
 
@@ -73,7 +78,12 @@ async fn play(State(library): State<LibraryService>, Path(product): Path<Product
 
 /// What an account owns, for operators.
 #[utoipa::path(get, path = "/v1/accounts/{user}/library", tag = "library", security(("token" = [])), params(("user" = UserId, Path), ListQuery), responses((status = 200, body = Page<Owned>)))]
-async fn list_of(State(library): State<LibraryService>, _: Operator, Path(user): Path<UserId>, Query(query): Query<ListQuery>) -> Answer<Page<Owned>> {
+async fn list_of(
+    State(library): State<LibraryService>,
+    _: Operator,
+    Path(user): Path<UserId>,
+    Query(query): Query<ListQuery>,
+) -> Answer<Page<Owned>> {
     Reply::ok(library.list(user, query.cursor.as_ref(), query.size).await?)
 }
 

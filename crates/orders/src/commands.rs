@@ -37,7 +37,9 @@ impl Command for ChangeWishlist {
                 WishAsk::Remove(user, product) => decide::unwish(&mut orders, user, product).map(|()| None),
                 WishAsk::Add(_, product) if !offers.contains_key(&product) => Err(Refusal::not_found("product", product)),
                 WishAsk::Add(user, product) if library.rows.contains_key(&(user, product)) => Err(library::decide::owned_already(product)),
-                WishAsk::Add(user, product) => decide::wish(&mut orders, user, product, now).map(|()| Some(Wish { product, added_at: now })),
+                WishAsk::Add(user, product) => {
+                    decide::wish(&mut orders, user, product, now).map(|()| Some(Wish { product, added_at: now }))
+                }
             })
             .collect();
         rows::write(tx, &orders).await?;

@@ -15,7 +15,10 @@ pub fn wish(orders: &mut Orders, user: UserId, product: ProductId, now: Instant)
         return Err(Refusal::new(Code::AlreadyExists, format!("product {product} is on the wishlist already")));
     }
     if orders.wishes.range((user, ProductId(0))..=(user, ProductId(i64::MAX))).count() >= WISHES_MAX {
-        return Err(Refusal::new(Code::LimitReached, format!("the wishlist holds {WISHES_MAX} products, which is the most: order or remove some")));
+        return Err(Refusal::new(
+            Code::LimitReached,
+            format!("the wishlist holds {WISHES_MAX} products, which is the most: order or remove some"),
+        ));
     }
     orders.add_wish(user, product, now);
     Ok(())
@@ -37,7 +40,9 @@ pub fn create(orders: &mut Orders, owned: &BTreeSet<(UserId, ProductId)>, user: 
     if products.is_empty() {
         return Err(Refusal::new(Code::EmptyWishlist, "the wishlist is empty: add a product before ordering"));
     }
-    let of_user = |set: &BTreeSet<(UserId, ProductId)>| -> Vec<ProductId> { products.iter().copied().filter(|p| set.contains(&(user, *p))).collect() };
+    let of_user = |set: &BTreeSet<(UserId, ProductId)>| -> Vec<ProductId> {
+        products.iter().copied().filter(|p| set.contains(&(user, *p))).collect()
+    };
     let had = of_user(owned);
     if !had.is_empty() {
         return Err(listed(Code::AlreadyOwned, "in the library already: remove it from the wishlist", &had));

@@ -31,13 +31,7 @@ static INSERT: Statement = Statement::new(
      from rows
      order by id",
 )
-.rows(&[
-    ("id", Column::Bytes),
-    ("user_id", Column::Bytes),
-    ("state", Column::Text),
-    ("created_at", Column::Int),
-    ("version", Column::Int),
-]);
+.rows(&[("id", Column::Bytes), ("user_id", Column::Bytes), ("state", Column::Text), ("created_at", Column::Int), ("version", Column::Int)]);
 
 static UPDATE: Statement = Statement::new(
     "orders.update",
@@ -119,7 +113,8 @@ pub async fn open_products(tx: &mut Tx<'_>, orders: &mut Orders, users: &BTreeSe
 
 /// Adds to `orders` the wishlists of users. Their gates must be held.
 pub(crate) async fn wishes(tx: &mut Tx<'_>, orders: &mut Orders, users: &BTreeSet<UserId>) -> Result<(), Error> {
-    let wish = |row: &db::Row| -> Result<((UserId, ProductId), Instant), Error> { Ok(((row.id(0)?, ProductId(row.int(1)?)), row.instant(2)?)) };
+    let wish =
+        |row: &db::Row| -> Result<((UserId, ProductId), Instant), Error> { Ok(((row.id(0)?, ProductId(row.int(1)?)), row.instant(2)?)) };
     let found = tx.load(&LOAD_WISHES, of_users(users), wish).await?;
     orders.wishes.extend(found);
     Ok(())
@@ -138,7 +133,11 @@ pub async fn write(tx: &mut Tx<'_>, orders: &Orders) -> Result<(), Error> {
     tx.write(&INSERT_ITEMS, Rows::of(items, |(id, product)| row![id, product])).await?;
     let rows = Rows::of(orders.changed.iter().map(|id| &orders.rows[id]), |o| row![o.id, o.state.as_str(), o.version]);
     tx.write(&UPDATE, rows).await?;
-    tx.write(&DELETE_ITEMS, Rows::of(orders.dropped.iter().filter(|(id, _)| !orders.created.contains(id)), |(id, product)| row![*id, *product])).await?;
+    tx.write(
+        &DELETE_ITEMS,
+        Rows::of(orders.dropped.iter().filter(|(id, _)| !orders.created.contains(id)), |(id, product)| row![*id, *product]),
+    )
+    .await?;
     tx.write_some(&DELETE_WISHES, Rows::of(&orders.unwished, |(user, product)| row![*user, *product])).await?;
     let rows = Rows::of(&orders.wished, |key| row![key.0, key.1, orders.wishes[key]]);
     tx.write_some(&INSERT_WISHES, rows).await.map(drop)

@@ -92,10 +92,8 @@ static CANDIDATES: Statement = Statement::new(
 static OTHERS: Statement = Statement::new(
     "outbox.claim_others",
     "select o.id, o.topic, o.aggregate, o.version, o.due_at
-     from outbox o
-     where o.aggregate in (select aggregate from rows)
-       and o.due_at < 253402300799000000
-       and o.version <= (select r.version from rows r where r.aggregate = o.aggregate)",
+     from rows r join outbox o on o.aggregate = r.aggregate and o.version <= r.version
+     where o.due_at < 253402300799000000",
 )
 .rows(&[("aggregate", Column::Text), ("version", Column::Int)]);
 
@@ -199,7 +197,7 @@ impl Command for Claim {
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a ()], now: Instant) -> Result<Vec<Outcome<Vec<Claimed>>>, Error> {
         let found = tx.load(&CANDIDATES, served_rows(&self.sinks, now), candidate).await?;
         let (places, rows): (Vec<Place>, Vec<Claimed>) = found.into_iter().unzip();
-        let claiming = decide::claim(&places, &load_others(tx, &places).await?, &load_subscribers(tx).await?);
+        let claiming = decide::claim(&places, &load_others(tx, &places).await?, &load_subscribers(tx).await?, now);
         let lease_ends = now.plus_us(LEASE_S * SECOND_US);
         tx.write(&LEASE, Rows::of(&claiming.claimed, |id| row![*id, lease_ends])).await?;
         tx.write(&HOLD, Rows::of(&claiming.held, |(id, due_at)| row![*id, *due_at])).await?;

@@ -11,6 +11,8 @@ pub const ATTEMPTS_MAX: i64 = 80;
 pub const RETRY_MAX_S: i64 = 3600;
 /// A claimed row belongs to its claimer this long, in seconds; then it is sent again. Twice what sinks are given.
 pub(crate) const LEASE_S: i64 = 60;
+/// A row behind one that may be just under way is looked at again after this long, in seconds: most are sent by then.
+const LOOK_AGAIN_S: i64 = 1;
 /// When parked rows are due: the last second of the year 9999. The statements name it in figures.
 pub(crate) const PARKED_AT: Instant = Instant(253_402_300_799_000_000);
 
@@ -36,7 +38,7 @@ pub(crate) struct Claiming {
 
 /// Sorts due rows that were locked into those that may go and those that wait. `others` are the live rows of the same aggregates
 /// that were not locked: under way elsewhere, waiting for a retry, or due but beyond this claim.
-pub(crate) fn claim(candidates: &[Place], others: &[Place], subscribers: &Subscribers) -> Claiming {
+pub(crate) fn claim(candidates: &[Place], others: &[Place], subscribers: &Subscribers, now: Instant) -> Claiming {
     let mut places: Vec<(&Place, bool)> = candidates.iter().map(|p| (p, true)).chain(others.iter().map(|p| (p, false))).collect();
     places.sort_by(|(a, _), (b, _)| (&a.aggregate, a.version, a.id).cmp(&(&b.aggregate, b.version, b.id)));
     // Per aggregate and subscriber: when the row is due that others wait for.
@@ -51,9 +53,10 @@ pub(crate) fn claim(candidates: &[Place], others: &[Place], subscribers: &Subscr
                 continue;
             }
             (true, Some(behind)) => {
-                // What is due no later than the row it waits for sorts behind it already.
-                if behind > place.due_at {
-                    claiming.held.push((place.id, behind));
+                let due_at = put_behind(behind, now);
+                // What is due no earlier than that sorts behind it already.
+                if due_at > place.due_at {
+                    claiming.held.push((place.id, due_at));
                 }
                 behind.max(place.due_at)
             }
@@ -65,6 +68,13 @@ pub(crate) fn claim(candidates: &[Place], others: &[Place], subscribers: &Subscr
         }
     }
     claiming
+}
+
+/// When a row is due that waits for one due at `behind`. Within a lease's length that row may be in flight and gone at once;
+/// beyond, it waits for a retry, and looking earlier would be in vain.
+fn put_behind(behind: Instant, now: Instant) -> Instant {
+    let may_be_in_flight = behind <= now.plus_us(LEASE_S * SECOND_US);
+    if may_be_in_flight { behind.min(now.plus_us(LOOK_AGAIN_S * SECOND_US)) } else { behind }
 }
 
 /// How sending a claimed row went.

@@ -4,7 +4,8 @@
 //! # Order
 //! A subscriber gets the rows of one aggregate in the order of their versions. For that a row is claimed only when no earlier
 //! version of its aggregate that shares a subscriber with it is under way elsewhere or waits for a retry: such a row is put behind
-//! the one it waits for (it gets the same due time), so that it does not stand in the way of other aggregates either. Rows of one
+//! the one it waits for (it becomes due with its retry, or in a second when that row may just be in flight), so that it does not
+//! stand in the way of other aggregates either. Rows of one
 //! claim are sent in order, and when one fails the later ones of its aggregate are put behind it without costing them an attempt.
 //! Aggregates that share no subscriber do not wait for each other: a webhook that is down holds up no mail.
 //!

@@ -1,10 +1,15 @@
 //! The outbox on both engines: what is sent, in which order, and what a failure or a crash leaves behind.
 //! Postgres is tested where `GUILDHALL_TEST_POSTGRES` names a server. Single rules are tested beside the code that owns them.
 
-use db::{Announcement, Command, Db, Error, Meta, Options, Statement, Tx};
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the error")]
+
+#[path = "outbox/bed.rs"]
+mod bed;
+
+use bed::{Bed, Clumsy, Recorder, Say, Slow, fact};
+use db::{Announcement, Db, Error, Meta, Options};
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use kernel::{Instant, Outcome, Uuid};
+use kernel::{Instant, Uuid};
 use outbox::{ATTEMPTS_MAX, EventsFile, Mail, MailFolder, Outbox, Outgoing, RETRY_MAX_S, Sink};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -16,63 +21,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 const SECOND_US: i64 = 1_000_000;
-
-/// A database of a test's own.
-struct Bed {
-    db: Db,
-    url: String,
-    folder: tempfile::TempDir,
-    server: Option<(Db, String)>,
-}
-
-impl Bed {
-    async fn sqlite() -> Bed {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        Bed::open(url, folder, None).await
-    }
-
-    async fn postgres(test: &str) -> Option<Bed> {
-        let Ok(server_url) = std::env::var("GUILDHALL_TEST_POSTGRES") else {
-            eprintln!("not run on Postgres: GUILDHALL_TEST_POSTGRES names no server");
-            return None;
-        };
-        let short: String = test.chars().take(30).collect();
-        let name = format!("outbox_{short}_{}", &Uuid::now_v7().simple().to_string()[16..]);
-        let server = Db::open(Options::new(&server_url)).await.unwrap();
-        server.plain(&format!("create database {name} encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")).await.unwrap();
-        let (base, _) = server_url.rsplit_once('/').unwrap();
-        Some(Bed::open(format!("{base}/{name}"), tempfile::tempdir().unwrap(), Some((server, name))).await)
-    }
-
-    async fn open(url: String, folder: tempfile::TempDir, server: Option<(Db, String)>) -> Bed {
-        db::migrate(&Options::new(&url)).await.unwrap();
-        Bed { db: Db::open(Options::new(&url)).await.unwrap(), url, folder, server }
-    }
-
-    async fn remove(self) {
-        self.db.close().await;
-        if let Some((server, name)) = self.server {
-            server.plain(&format!("drop database {name} with (force)")).await.unwrap();
-            server.close().await;
-        }
-    }
-
-    async fn rows(&self) -> i64 {
-        static ROWS: Statement = Statement::new("test.outbox_rows", "select count(*) from outbox");
-        self.db.fetch(&ROWS, &[], |row| row.int(0)).await.unwrap()[0]
-    }
-
-    async fn kept_answers(&self) -> i64 {
-        static KEPT: Statement = Statement::new("test.kept_answers", "select count(*) from idempotency");
-        self.db.fetch(&KEPT, &[], |row| row.int(0)).await.unwrap()[0]
-    }
-
-    async fn say(&self, facts: &[(&'static str, &str, i64)]) {
-        let said = facts.iter().map(|(topic, aggregate, version)| fact(topic, aggregate, *version)).collect();
-        self.db.queue(Say::default()).send(Meta::ours("test"), said).await.unwrap();
-    }
-}
 
 /// Each test runs on SQLite and on Postgres.
 macro_rules! on_both_engines {
@@ -108,88 +56,6 @@ on_both_engines!(
     mail_is_a_file_for_its_owner_only_and_a_repeat_overwrites_it,
     old_answers_are_purged_and_young_ones_stay,
 );
-
-fn fact(topic: &'static str, aggregate: &str, version: i64) -> Announcement {
-    Announcement { topic, aggregate: aggregate.to_owned(), version, payload: json!({ "says": version }) }
-}
-
-/// Announces; then commits, waits or breaks.
-#[derive(Default)]
-struct Say {
-    breaks: bool,
-    waits: Option<(Arc<Notify>, Arc<Notify>)>,
-}
-
-impl Command for Say {
-    const NAME: &'static str = "test.say";
-    type Input = Vec<Announcement>;
-    type Reply = ();
-
-    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Vec<Announcement>], _: Instant) -> Result<Vec<Outcome<()>>, Error> {
-        for said in batch {
-            db::announce(tx, said).await?;
-        }
-        if let Some((written, go_on)) = &self.waits {
-            written.notify_one();
-            go_on.notified().await;
-        }
-        if self.breaks { Err(Error::Broken("broken by the test".to_owned())) } else { Ok(batch.iter().map(|_| Ok(())).collect()) }
-    }
-}
-
-type Got = (String, i64, Uuid);
-
-/// Remembers what it took; what `fails` names it does not take, nor what comes behind that.
-#[derive(Clone)]
-struct Recorder {
-    name: &'static str,
-    got: Arc<Mutex<Vec<Got>>>,
-    fails: Arc<Mutex<BTreeSet<(String, i64)>>>,
-}
-
-impl Recorder {
-    fn new(name: &'static str) -> Recorder {
-        Recorder { name, got: Arc::default(), fails: Arc::default() }
-    }
-
-    fn failing(self, aggregate: &str, version: i64) -> Recorder {
-        self.fails.lock().insert((aggregate.to_owned(), version));
-        self
-    }
-
-    fn takes(&self) -> Vec<(String, i64)> {
-        self.got.lock().iter().map(|(aggregate, version, _)| (aggregate.clone(), *version)).collect()
-    }
-
-    fn on(&self, topics: &[&str]) -> (Vec<String>, Arc<dyn Sink>) {
-        (topics.iter().map(|topic| (*topic).to_owned()).collect(), Arc::new(self.clone()))
-    }
-}
-
-impl Sink for Recorder {
-    fn name(&self) -> &str {
-        self.name
-    }
-    fn target(&self) -> String {
-        "memory".to_owned()
-    }
-    fn send<'a>(&'a self, batch: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Result<(), String>>> {
-        async move {
-            let fails = self.fails.lock().clone();
-            let mut stopped = BTreeSet::new();
-            let mut take = |row: &&Outgoing| {
-                if stopped.contains(&row.aggregate) || fails.contains(&(row.aggregate.clone(), row.version)) {
-                    stopped.insert(row.aggregate.clone());
-                    return Err("as the test wants it".to_owned());
-                }
-                self.got.lock().push((row.aggregate.clone(), row.version, row.id));
-                Ok(())
-            };
-            batch.iter().map(&mut take).collect()
-        }
-        .boxed()
-    }
-}
 
 fn pairs(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
     expected.iter().map(|(aggregate, version)| ((*aggregate).to_owned(), *version)).collect()
@@ -253,27 +119,6 @@ async fn a_long_queue_behind_a_retry_does_not_starve_others(bed: &Bed) {
     assert!(sink.takes()[1..].iter().map(|(_, version)| *version).eq(1..1_200));
 }
 
-/// Panics the first time, answers for nothing the second, then takes everything.
-struct Clumsy(Arc<Mutex<u32>>);
-
-impl Sink for Clumsy {
-    fn name(&self) -> &str {
-        "clumsy"
-    }
-    fn target(&self) -> String {
-        String::new()
-    }
-    fn send<'a>(&'a self, batch: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Result<(), String>>> {
-        let time = {
-            let mut times = self.0.lock();
-            *times += 1;
-            *times
-        };
-        assert_ne!(time, 1, "as the test wants it");
-        async move { if time == 2 { Vec::new() } else { batch.iter().map(|_| Ok(())).collect() } }.boxed()
-    }
-}
-
 async fn a_sink_that_panics_or_answers_too_little_loses_nothing(bed: &Bed) {
     let times = Arc::new(Mutex::new(0));
     let outbox = Outbox::start(&bed.db, vec![(vec!["t".to_owned()], Arc::new(Clumsy(times.clone())) as Arc<dyn Sink>)]).await.unwrap();
@@ -312,30 +157,6 @@ async fn two_drains_side_by_side_send_each_row_once_and_in_order(bed: &Bed) {
     assert!(versions.values().all(|versions| versions.is_sorted()), "in order");
     drop(got);
     elsewhere.close().await;
-}
-
-/// Holds what it gets until it is told to go on.
-struct Slow {
-    recorder: Recorder,
-    reached: Arc<Notify>,
-    go_on: Arc<Notify>,
-}
-
-impl Sink for Slow {
-    fn name(&self) -> &str {
-        self.recorder.name
-    }
-    fn target(&self) -> String {
-        self.recorder.target()
-    }
-    fn send<'a>(&'a self, batch: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Result<(), String>>> {
-        async move {
-            self.reached.notify_one();
-            self.go_on.notified().await;
-            self.recorder.send(batch).await
-        }
-        .boxed()
-    }
 }
 
 async fn a_row_behind_one_in_flight_elsewhere_goes_within_a_second_of_it(bed: &Bed) {

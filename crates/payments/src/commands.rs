@@ -1,16 +1,13 @@
-//! The payment commands: what each is asked, what it needs loaded, and the decision it steps through.
-//! All of them are one [`Command`]: load what the batch touches, decide input by input, write.
+//! The one payment command: load what the batch touches, decide input by input, write. What is asked are its [`Action`]s.
 
-use crate::decide;
+use crate::actions::{Action, Buy, Cancel, DropItem, Enter, Pay, RequestRefund};
 use crate::model::Payment;
 use crate::policy::Policy;
 use crate::rows::{self, Needs};
-use crate::state::State;
 use crate::views::{PaymentView, Receipt, RefundView};
 use db::{Command, Error, Meta, Tx, announce};
-use kernel::{Code, Instant, OrderId, Outcome, PaymentId, ProductId, Refusal, RefundId, UserId};
+use kernel::{Code, Instant, OrderId, Outcome, PaymentId, ProductId, RefundId, Refusal, UserId};
 use orders::Order;
-use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use stock::SoldOut;
@@ -18,31 +15,22 @@ use stock::SoldOut;
 /// Products one buy can name.
 pub const PRODUCTS_MAX: usize = 200;
 
-/// One kind of thing that is asked of payments.
-pub trait Action: Send + Sync + 'static {
-    /// Its command's name.
-    const NAME: &'static str;
-    /// What is answered.
-    type Reply: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
-
-    /// Whose money and things it touches.
-    fn user(&self) -> UserId;
-    /// What it needs loaded.
-    fn needs(&self, needs: &mut Needs);
-    /// Decides it.
-    fn step(&self, state: &mut State, policy: &Policy, now: Instant) -> Outcome<Self::Reply>;
-}
-
 /// The command that does actions of one kind.
 pub struct Do<A> {
     policy: Policy,
     sold_out: SoldOut,
+    by_product: bool,
     kind: PhantomData<fn(A)>,
 }
 
 impl<A> Do<A> {
     pub(crate) fn new(policy: Policy, sold_out: &SoldOut) -> Do<A> {
-        Do { policy, sold_out: sold_out.clone(), kind: PhantomData }
+        Do { policy, sold_out: sold_out.clone(), by_product: false, kind: PhantomData }
+    }
+
+    /// Actions on one product wait for one writer, so that writers do not wait for each other at its stock row.
+    pub(crate) fn by_product(self) -> Do<A> {
+        Do { by_product: true, ..self }
     }
 }
 
@@ -53,6 +41,10 @@ impl<A: Action> Command for Do<A> {
 
     fn gates(&self, input: &A, gates: &mut BTreeSet<UserId>) {
         gates.insert(input.user());
+    }
+
+    fn lane(&self, input: &A) -> Option<u64> {
+        input.product().filter(|_| self.by_product).map(|product| product.0.unsigned_abs())
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a A], now: Instant) -> Result<Vec<Outcome<A::Reply>>, Error> {
@@ -96,278 +88,6 @@ fn stock_versions(refusal: &Refusal) -> BTreeMap<ProductId, i64> {
     versions.into_iter().flatten().filter_map(read).collect()
 }
 
-/// Enters a payment of an order.
-#[derive(Debug, Clone, Copy)]
-pub struct Enter {
-    /// Who.
-    pub user: UserId,
-    /// Which order.
-    pub order: OrderId,
-    /// The payment's id.
-    pub id: PaymentId,
-}
-
-impl Action for Enter {
-    const NAME: &'static str = "payments.enter";
-    type Reply = PaymentView;
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.orders.insert((self.order, self.user));
-        needs.prices = true;
-        needs.library = true;
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, policy: &Policy, now: Instant) -> Outcome<PaymentView> {
-        decide::enter(state, policy, self.user, self.order, self.id, now)
-    }
-}
-
-/// Pays an entered payment.
-#[derive(Debug, Clone, Copy)]
-pub struct Pay {
-    /// Who.
-    pub user: UserId,
-    /// Which payment.
-    pub payment: PaymentId,
-}
-
-impl Action for Pay {
-    const NAME: &'static str = "payments.pay";
-    type Reply = Receipt;
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.payments.insert((self.payment, self.user));
-        needs.orders_of_payments = true;
-        needs.library = true;
-        needs.wallets.insert(self.user);
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, _policy: &Policy, now: Instant) -> Outcome<Receipt> {
-        decide::pay(state, self.user, self.payment, now)
-    }
-}
-
-/// Orders, enters and pays in one step.
-#[derive(Debug, Clone)]
-pub struct Buy {
-    /// Who.
-    pub user: UserId,
-    /// What.
-    pub products: BTreeSet<ProductId>,
-    /// The order's id.
-    pub order: OrderId,
-    /// The payment's id.
-    pub id: PaymentId,
-}
-
-impl Action for Buy {
-    const NAME: &'static str = "payments.buy";
-    type Reply = Receipt;
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.buys.extend(self.products.iter().map(|product| (self.user, *product)));
-        needs.prices = true;
-        needs.library = true;
-        needs.wallets.insert(self.user);
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, policy: &Policy, now: Instant) -> Outcome<Receipt> {
-        decide::buy(state, policy, self.user, (self.order, self.id), &self.products, now)
-    }
-}
-
-/// Cancels an order that is not paid.
-#[derive(Debug, Clone, Copy)]
-pub struct Cancel {
-    /// Who.
-    pub user: UserId,
-    /// Which order.
-    pub order: OrderId,
-}
-
-impl Action for Cancel {
-    const NAME: &'static str = "payments.cancel";
-    type Reply = Order;
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.orders.insert((self.order, self.user));
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, _policy: &Policy, _now: Instant) -> Outcome<Order> {
-        decide::cancel(state, self.user, self.order)
-    }
-}
-
-/// Drops an item of an order that is not paid.
-#[derive(Debug, Clone, Copy)]
-pub struct DropItem {
-    /// Who.
-    pub user: UserId,
-    /// Which order.
-    pub order: OrderId,
-    /// Which item.
-    pub product: ProductId,
-}
-
-impl Action for DropItem {
-    const NAME: &'static str = "payments.drop_item";
-    type Reply = Order;
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.orders.insert((self.order, self.user));
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, _policy: &Policy, _now: Instant) -> Outcome<Order> {
-        decide::drop_item(state, self.user, self.order, self.product)
-    }
-}
-
-/// Asks for a refund.
-#[derive(Debug, Clone)]
-pub struct RequestRefund {
-    /// Who.
-    pub user: UserId,
-    /// Which payment.
-    pub payment: PaymentId,
-    /// Which items; none means all.
-    pub products: Option<BTreeSet<ProductId>>,
-    /// The refund's id.
-    pub id: RefundId,
-}
-
-impl Action for RequestRefund {
-    const NAME: &'static str = "payments.refund";
-    type Reply = RefundView;
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.payments.insert((self.payment, self.user));
-        needs.refunds = true;
-        needs.library = true;
-        needs.wallets.insert(self.user);
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, policy: &Policy, now: Instant) -> Outcome<RefundView> {
-        decide::request_refund(state, policy, self.user, self.payment, self.id, self.products.as_ref(), now)
-    }
-}
-
-/// Expires a payment, asked by the sweeper.
-#[derive(Debug, Clone, Copy)]
-pub struct Expire {
-    /// Whose payment.
-    pub user: UserId,
-    /// Which.
-    pub payment: PaymentId,
-}
-
-impl Action for Expire {
-    const NAME: &'static str = "payments.expire";
-    type Reply = ();
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.payments.insert((self.payment, self.user));
-        needs.orders_of_payments = true;
-        needs.library = true;
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, _policy: &Policy, now: Instant) -> Outcome<()> {
-        decide::expire(state, self.payment, now)
-    }
-}
-
-/// Completes a refund, asked by the next day's job.
-#[derive(Debug, Clone, Copy)]
-pub struct CompleteRefund {
-    /// Whose refund.
-    pub user: UserId,
-    /// Of which payment.
-    pub payment: PaymentId,
-    /// Which.
-    pub refund: RefundId,
-}
-
-impl Action for CompleteRefund {
-    const NAME: &'static str = "payments.complete_refund";
-    type Reply = ();
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.payments.insert((self.payment, self.user));
-        needs.refunds = true;
-        needs.library = true;
-        needs.wallets.insert(self.user);
-        needs.stock = true;
-    }
-
-    fn step(&self, state: &mut State, policy: &Policy, now: Instant) -> Outcome<()> {
-        decide::complete_refund(state, policy, self.refund, now)
-    }
-}
-
-/// Settles a payment, asked by the settlement job.
-#[derive(Debug, Clone, Copy)]
-pub struct Settle {
-    /// Whose payment.
-    pub user: UserId,
-    /// Which.
-    pub payment: PaymentId,
-}
-
-impl Action for Settle {
-    const NAME: &'static str = "payments.settle";
-    type Reply = ();
-
-    fn user(&self) -> UserId {
-        self.user
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.payments.insert((self.payment, self.user));
-    }
-
-    fn step(&self, state: &mut State, policy: &Policy, now: Instant) -> Outcome<()> {
-        decide::settle(state, policy, self.payment, now)
-    }
-}
-
 impl crate::PaymentService {
     /// Enters a payment of an order. Repeating the key returns the first answer.
     ///
@@ -391,7 +111,11 @@ impl crate::PaymentService {
     /// A product is unknown, owned, in an open order or sold out, or the wallet holds too little; nothing is changed then.
     pub async fn buy(&self, meta: Meta, user: UserId, products: BTreeSet<ProductId>) -> Result<Receipt, Error> {
         if products.is_empty() || products.len() > PRODUCTS_MAX {
-            return Err(Refusal::new(Code::BadBody, format!("products holds {} distinct products: 1 to {PRODUCTS_MAX} would be right", products.len())).into());
+            return Err(Refusal::new(
+                Code::BadBody,
+                format!("products holds {} distinct products: 1 to {PRODUCTS_MAX} would be right", products.len()),
+            )
+            .into());
         }
         if let Some(product) = products.iter().find(|product| self.sold_out.is_sold_out(**product, user)) {
             let told = format!("product {product} is sold out");
@@ -422,7 +146,13 @@ impl crate::PaymentService {
     ///
     /// # Errors
     /// No such payment, or nothing of it can be refunded.
-    pub async fn refund(&self, meta: Meta, user: UserId, payment: PaymentId, products: Option<BTreeSet<ProductId>>) -> Result<RefundView, Error> {
+    pub async fn refund(
+        &self,
+        meta: Meta,
+        user: UserId,
+        payment: PaymentId,
+        products: Option<BTreeSet<ProductId>>,
+    ) -> Result<RefundView, Error> {
         self.refunds.send(meta, RequestRefund { user, payment, products, id: RefundId::new() }).await
     }
 }

@@ -74,7 +74,14 @@ pub fn pay(state: &mut State, user: UserId, id: PaymentId, now: Instant) -> Outc
 }
 
 /// Orders, enters and pays in one step. A refusal changes nothing.
-pub fn buy(state: &mut State, policy: &Policy, user: UserId, ids: (OrderId, PaymentId), products: &BTreeSet<ProductId>, now: Instant) -> Outcome<Receipt> {
+pub fn buy(
+    state: &mut State,
+    policy: &Policy,
+    user: UserId,
+    ids: (OrderId, PaymentId),
+    products: &BTreeSet<ProductId>,
+    now: Instant,
+) -> Outcome<Receipt> {
     let (order, id) = ids;
     refuse_owned(state, user, products)?;
     if let Some(product) = products.iter().find(|product| state.orders.open.contains(&(user, **product))) {
@@ -206,9 +213,13 @@ fn price(state: &State, policy: &Policy, products: &BTreeSet<ProductId>) -> Outc
             _ => None,
         };
         let amount = amount.ok_or_else(|| {
-            Refusal::new(Code::NotForSale, format!("product {product} costs {}, which is not turned into {}", offer.money(), policy.points_currency))
+            Refusal::new(
+                Code::NotForSale,
+                format!("product {product} costs {}, which is not turned into {}", offer.money(), policy.points_currency),
+            )
         })?;
-        let item = Item { price_minor: offer.effective_minor, price_currency: offer.currency, amount, limited: offer.limited, refund: None };
+        let item =
+            Item { price_minor: offer.effective_minor, price_currency: offer.currency, amount, limited: offer.limited, refund: None };
         Ok((*product, item))
     };
     products.iter().map(price).collect()
@@ -223,7 +234,8 @@ fn new_payment(
     now: Instant,
     expires_at: Instant,
 ) -> Outcome<Payment> {
-    let total = items.values().try_fold(0_i64, |sum, item| sum.checked_add(item.amount)).filter(|total| *total <= wallet::decide::AMOUNT_MAX);
+    let total =
+        items.values().try_fold(0_i64, |sum, item| sum.checked_add(item.amount)).filter(|total| *total <= wallet::decide::AMOUNT_MAX);
     let amount = total.ok_or_else(|| Refusal::new(Code::BadAmount, "the order costs more than one payment can be: split it"))?;
     Ok(Payment {
         id,

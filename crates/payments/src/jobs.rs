@@ -2,7 +2,7 @@
 //! Refuses to decide by what it read: each row found becomes a command, which looks again under the gate.
 
 use crate::PaymentService;
-use crate::commands::{CompleteRefund, Expire, Settle};
+use crate::actions::{CompleteRefund, Expire, Settle};
 use db::{Error, Meta, Statement, row};
 use futures::stream::{self, StreamExt as _};
 
@@ -33,7 +33,8 @@ static UNSETTLED: Statement = Statement::new(
 impl PaymentService {
     /// Expires payments that were not paid in time; returns how many.
     pub async fn sweep_expired(&self) -> Result<usize, Error> {
-        let found = self.db.fetch(&EXPIRING, &row![self.db.now(), SWEEP_MAX], |row| Ok(Expire { user: row.id(0)?, payment: row.id(1)? })).await?;
+        let found =
+            self.db.fetch(&EXPIRING, &row![self.db.now(), SWEEP_MAX], |row| Ok(Expire { user: row.id(0)?, payment: row.id(1)? })).await?;
         Ok(count(found, |expire| self.expires.send(Meta::ours("sweep"), expire)).await)
     }
 

@@ -1,6 +1,7 @@
 //! Payments: entering, paying, buying in one call, cancelling, expiring, refunding and settling.
 //! Refuses to charge without giving, to give without charging, and to sell a copy that is not there.
 
+pub mod actions;
 pub mod check;
 pub mod commands;
 pub mod decide;
@@ -16,8 +17,9 @@ mod sequences;
 mod state;
 mod views;
 
+use actions::{Buy, Cancel, CompleteRefund, DropItem, Enter, Expire, Pay, RequestRefund, Settle};
 use catalogue::Catalogue;
-use commands::{Buy, Cancel, CompleteRefund, Do, DropItem, Enter, Expire, Pay, RequestRefund, Settle};
+use commands::Do;
 use db::{Db, Queue};
 use stock::SoldOut;
 
@@ -57,7 +59,7 @@ impl PaymentService {
             pays: db.queue(Do::new(policy, sold_out)),
             buys: db.queue(Do::new(policy, sold_out)),
             // Limited stock has a queue of its own, so that a sale's crowd waits apart from ordinary buyers.
-            limited_buys: db.queue(Do::new(policy, sold_out)),
+            limited_buys: db.queue(Do::new(policy, sold_out).by_product()),
             cancels: db.queue(Do::new(policy, sold_out)),
             drops: db.queue(Do::new(policy, sold_out)),
             refunds: db.queue(Do::new(policy, sold_out)),

@@ -5,7 +5,7 @@ use crate::model::Payment;
 use crate::rows;
 use crate::views::{PaymentView, RefundView};
 use db::{Error, Row, Statement, row};
-use kernel::{Currency, Cursor, Page, PaymentId, ProductId, Refusal, RefundId, UserId, Uuid, page};
+use kernel::{Currency, Cursor, Page, PaymentId, ProductId, RefundId, Refusal, UserId, Uuid, page};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

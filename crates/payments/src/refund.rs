@@ -4,7 +4,7 @@ use crate::model::{Payment, PaymentState, Refund, RefundState};
 use crate::policy::{Policy, RefundMode};
 use crate::state::State;
 use crate::views::{RefundView, RefusedItem};
-use kernel::{Code, Instant, Money, Outcome, PaymentId, ProductId, Refusal, RefundId, UserId};
+use kernel::{Code, Instant, Money, Outcome, PaymentId, ProductId, RefundId, Refusal, UserId};
 use library::Source;
 use std::collections::BTreeSet;
 
@@ -22,8 +22,12 @@ pub fn request_refund(
     now: Instant,
 ) -> Outcome<RefundView> {
     let paid = state.payment_of(user, payment)?.clone();
-    if !matches!(paid.state, PaymentState::Paid | PaymentState::PartiallyRefunded | PaymentState::Refunded | PaymentState::RefundInProgress) {
-        return Err(Refusal::new(Code::WrongState, format!("payment {payment} is {}: only one that was paid can be refunded", paid.state.as_str())));
+    if !matches!(paid.state, PaymentState::Paid | PaymentState::PartiallyRefunded | PaymentState::Refunded | PaymentState::RefundInProgress)
+    {
+        return Err(Refusal::new(
+            Code::WrongState,
+            format!("payment {payment} is {}: only one that was paid can be refunded", paid.state.as_str()),
+        ));
     }
     let wanted: BTreeSet<ProductId> = asked.cloned().unwrap_or_else(|| paid.items.keys().copied().collect());
     let mut eligible = Vec::new();
@@ -37,7 +41,8 @@ pub fn request_refund(
     if eligible.is_empty() {
         let reasons: Vec<String> = refused.iter().map(|item| format!("product {}: {}", item.product, item.reason)).collect();
         let facts = serde_json::json!({ "refused": refused });
-        return Err(Refusal::new(Code::NotRefundable, format!("nothing of payment {payment} can be refunded: {}", reasons.join("; "))).with_facts(facts));
+        return Err(Refusal::new(Code::NotRefundable, format!("nothing of payment {payment} can be refunded: {}", reasons.join("; ")))
+            .with_facts(facts));
     }
     let amount = eligible.iter().map(|product| paid.items[product].amount).sum();
     let held = state.wallets.held.get(&(user, paid.currency)).map_or(0, |held| held.balance);
@@ -134,9 +139,14 @@ fn why_not(state: &State, policy: &Policy, payment: &Payment, product: ProductId
     }
     let age_us = payment.paid_at.map_or(i64::MAX, |paid_at| now.since_us(paid_at));
     if age_us >= policy.refund_window_us || payment.settled_at.is_some() {
-        return Some(format!("it was paid {} h ago: under {} h would be right", age_us / kernel::time::HOUR_US, policy.refund_window_us / kernel::time::HOUR_US));
+        return Some(format!(
+            "it was paid {} h ago: under {} h would be right",
+            age_us / kernel::time::HOUR_US,
+            policy.refund_window_us / kernel::time::HOUR_US
+        ));
     }
-    (!is_unplayed(state, policy, payment, product)).then(|| format!("it was played: at most {} min would be right", policy.refund_minutes_max))
+    (!is_unplayed(state, policy, payment, product))
+        .then(|| format!("it was played: at most {} min would be right", policy.refund_minutes_max))
 }
 
 /// True when the product is still owned by this payment and was played no more than the policy allows.

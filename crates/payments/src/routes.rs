@@ -4,7 +4,7 @@ use crate::PaymentService;
 use crate::queries::{Part, Settlement};
 use crate::views::{PaymentView, Receipt, RefundView};
 use axum::extract::State;
-use kernel::{Code, Cursor, OrderId, Page, PaymentId, ProductId, Refusal, RefundId};
+use kernel::{Code, Cursor, OrderId, Page, PaymentId, ProductId, RefundId, Refusal};
 use orders::Order;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -122,7 +122,11 @@ async fn refund(State(payments): State<PaymentService>, Path(payment): Path<Paym
 
 /// One refund of a payment, with its state.
 #[utoipa::path(get, path = "/v1/payments/{payment}/refunds/{refund}", tag = "payments", security(("token" = [])), params(("payment" = PaymentId, Path), ("refund" = RefundId, Path)), responses((status = 200, body = RefundView), (status = 404, body = web::ProblemBody)))]
-async fn read_refund(State(payments): State<PaymentService>, who: Who, Path((payment, refund)): Path<(PaymentId, RefundId)>) -> Answer<RefundView> {
+async fn read_refund(
+    State(payments): State<PaymentService>,
+    who: Who,
+    Path((payment, refund)): Path<(PaymentId, RefundId)>,
+) -> Answer<RefundView> {
     Reply::ok(payments.read_refund(who.user, payment, refund).await?)
 }
 
@@ -134,13 +138,21 @@ async fn cancel(State(payments): State<PaymentService>, Path(order): Path<OrderI
 
 /// Drops an item of an order that is not paid; what it held goes back.
 #[utoipa::path(delete, path = "/v1/orders/{order}/items/{product}", tag = "orders", security(("token" = [])), params(("order" = OrderId, Path), ("product" = ProductId, Path)), responses((status = 200, body = Order), (status = 409, body = web::ProblemBody)))]
-async fn drop_item(State(payments): State<PaymentService>, Path((order, product)): Path<(OrderId, ProductId)>, ask: Ask<Nothing>) -> Answer<Order> {
+async fn drop_item(
+    State(payments): State<PaymentService>,
+    Path((order, product)): Path<(OrderId, ProductId)>,
+    ask: Ask<Nothing>,
+) -> Answer<Order> {
     Reply::ok(payments.drop_item(ask.meta, ask.who.user, order, product).await?)
 }
 
 /// What was settled per day, for operators.
 #[utoipa::path(get, path = "/v1/settlements", tag = "payments", security(("token" = [])), params(SettlementsQuery), responses((status = 200, body = Page<Settlement>)))]
-async fn settlements(State(payments): State<PaymentService>, _: Operator, Query(query): Query<SettlementsQuery>) -> Answer<Page<Settlement>> {
+async fn settlements(
+    State(payments): State<PaymentService>,
+    _: Operator,
+    Query(query): Query<SettlementsQuery>,
+) -> Answer<Page<Settlement>> {
     Reply::ok(payments.settlements(query.cursor.as_ref(), query.size).await?)
 }
 

@@ -274,7 +274,21 @@ pub(crate) async fn write(tx: &mut Tx<'_>, state: &State) -> Result<(), Error> {
     let created = || state.created.iter().map(|id| &state.payments[id]);
     let rows = Rows::of(created(), |p| {
         let (state, currency) = (p.state.as_str(), p.currency.as_str());
-        row![p.id, p.order, p.user, state, currency, p.amount, p.refunded, p.points_per_usd, p.entered_at, p.expires_at, p.paid_at, p.settled_at, p.version]
+        row![
+            p.id,
+            p.order,
+            p.user,
+            state,
+            currency,
+            p.amount,
+            p.refunded,
+            p.points_per_usd,
+            p.entered_at,
+            p.expires_at,
+            p.paid_at,
+            p.settled_at,
+            p.version
+        ]
     });
     tx.write(&INSERT, rows).await?;
     let items = created().flat_map(|payment| payment.items.iter().map(move |(product, item)| (payment.id, *product, item)));

@@ -6,7 +6,7 @@ use crate::model::{Payment, PaymentState, Refund, RefundState};
 use crate::policy::{Policy, RefundMode};
 use crate::state::State;
 use catalogue::offers::Offer;
-use kernel::{Currency, Instant, Money, OrderId, Outcome, PaymentId, ProductId, Refusal, RefundId, UserId, Uuid, time::HOUR_US};
+use kernel::{Currency, Instant, Money, OrderId, Outcome, PaymentId, ProductId, RefundId, Refusal, UserId, Uuid, time::HOUR_US};
 use library::{Owned, Source};
 use orders::{Order, OrderState};
 use proptest::prelude::*;
@@ -79,13 +79,28 @@ struct World {
 impl World {
     fn new(mode: RefundMode) -> World {
         let mut state = State::default();
-        for (id, (price_minor, currency, limited)) in
-            [(0, Currency::USD, false), (599, Currency::USD, false), (1, Currency::USD, false), (1999, Currency::USD, true), (0, Currency::USD, true), (700, Currency::POINTS, true)]
-                .into_iter()
-                .enumerate()
+        for (id, (price_minor, currency, limited)) in [
+            (0, Currency::USD, false),
+            (599, Currency::USD, false),
+            (1, Currency::USD, false),
+            (1999, Currency::USD, true),
+            (0, Currency::USD, true),
+            (700, Currency::POINTS, true),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let product = ProductId(id as i64 + 1);
-            let offer = Offer { product, name: format!("p{id}"), price_minor, currency, effective_minor: price_minor, sale_percent: None, limited, player_limit: 0 };
+            let offer = Offer {
+                product,
+                name: format!("p{id}"),
+                price_minor,
+                currency,
+                effective_minor: price_minor,
+                sale_percent: None,
+                limited,
+                player_limit: 0,
+            };
             state.offers.insert(product, offer);
             if limited {
                 stock::decide::register(&mut state.stocks, product, 2).unwrap();
@@ -167,7 +182,8 @@ impl World {
             Step::Credit(u, minor) => {
                 *self.charged.entry(user(*u)).or_default() += minor;
                 let money = Money { minor: *minor, currency: Currency::POINTS };
-                let posting = wallet::Posting { user: user(*u), money, counterparty: "test".to_owned(), reason: "charge", reference: String::new() };
+                let posting =
+                    wallet::Posting { user: user(*u), money, counterparty: "test".to_owned(), reason: "charge", reference: String::new() };
                 wallet::decide::post(&mut self.state.wallets, &posting, now).map(drop)
             }
             Step::Wait(minutes) => {
@@ -238,7 +254,8 @@ impl World {
             assert_eq!(payment.paid_at.is_some(), order.state == OrderState::Paid);
             for (product, item) in &payment.items {
                 let refunded = item.refund.is_some_and(|refund| state.refunds[&refund].state == RefundState::Done);
-                let owned = state.library.rows.get(&(payment.user, *product)).is_some_and(|owned| owned.source == Source::Payment(payment.id));
+                let owned =
+                    state.library.rows.get(&(payment.user, *product)).is_some_and(|owned| owned.source == Source::Payment(payment.id));
                 assert_eq!(owned, payment.paid_at.is_some() && !refunded, "{product} of {payment:?}");
                 let hold = state.stocks.holds.get(&(payment.id, *product)).map(|hold| hold.state);
                 let expected = match (item.limited, payment.state) {
@@ -254,7 +271,9 @@ impl World {
             assert_eq!(ready, usize::from(order.state == OrderState::Ordered), "one live payment per ordered order");
         }
         for row in state.stocks.rows.values() {
-            let count = |wanted| state.stocks.holds.iter().filter(|((_, product), hold)| *product == row.product && hold.state == wanted).count() as i64;
+            let count = |wanted| {
+                state.stocks.holds.iter().filter(|((_, product), hold)| *product == row.product && hold.state == wanted).count() as i64
+            };
             assert_eq!((row.held, row.sold), (count(HoldState::Held), count(HoldState::Sold)));
             assert_eq!(row.sold + row.held + row.available, row.registered);
         }
@@ -346,7 +365,8 @@ fn a_sold_out_enter_cancels_the_order_and_returns_its_products_to_the_wishlist()
     }
     let orders: Vec<OrderId> = world.state.orders.rows.keys().copied().collect();
     for (who, order) in orders.iter().enumerate().take(2) {
-        decide::enter(&mut world.state, &world.policy, user(who as u8), *order, PaymentId(Uuid::from_u128(900 + who as u128)), world.now).unwrap();
+        decide::enter(&mut world.state, &world.policy, user(who as u8), *order, PaymentId(Uuid::from_u128(900 + who as u128)), world.now)
+            .unwrap();
     }
     let refusal = refused(decide::enter(&mut world.state, &world.policy, user(2), orders[2], PaymentId(Uuid::from_u128(999)), world.now));
     assert_eq!((refusal.code, refusal.changed), (kernel::Code::SoldOut, true));
@@ -363,7 +383,9 @@ fn a_refund_is_too_late_at_exactly_the_window_and_refused_once_played() {
     let (payment, paid_at) = (world.nth_payment(0), world.now);
     world.apply(&Step::Play(0, 1));
     let late = paid_at.plus_us(world.policy.refund_window_us);
-    let ask = |world: &mut World, now| decide::request_refund(&mut world.state, &world.policy, user(0), payment, RefundId(Uuid::from_u128(77)), None, now);
+    let ask = |world: &mut World, now| {
+        decide::request_refund(&mut world.state, &world.policy, user(0), payment, RefundId(Uuid::from_u128(77)), None, now)
+    };
     assert_eq!(refused(ask(&mut world, late)).code, kernel::Code::NotRefundable);
     let view = ask(&mut world, late.plus_us(-1)).unwrap();
     assert_eq!((view.products, view.amount_minor, view.refused.len()), (vec![ProductId(2)], 7_787, 1));

@@ -315,9 +315,9 @@ async fn concurrently(player: &Person, elsewhere: &str, path: &str, times: usize
 fn refunds_of_the_next_day_are_completed_by_the_job_and_repeat_nothing() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let mut worlds = vec![World::start(|config| config.store.refund_mode = guildhall::config::RefundMode::NextDay, None).await];
+        let mut worlds = vec![World::start(|config| config.store.refund_mode = testkit::RefundMode::NextDay, None).await];
         if let Some(url) = testkit::fresh_postgres("next_day").await {
-            worlds.push(World::start(|config| config.store.refund_mode = guildhall::config::RefundMode::NextDay, Some(url)).await);
+            worlds.push(World::start(|config| config.store.refund_mode = testkit::RefundMode::NextDay, Some(url)).await);
         }
         for world in worlds {
             next_day(&world).await;

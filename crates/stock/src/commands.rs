@@ -62,10 +62,12 @@ static UPSERT_HOLDS: Statement = Statement::new(
     ("expires_at", Column::Int),
 ]);
 
-static DELETE_HOLDS: Statement =
-    Statement::new("stock.delete_holds", "delete from hold where exists (select 1 from rows r where r.payment = hold.payment and r.product = hold.product)")
-        .on_postgres("delete from hold using rows r where r.payment = hold.payment and r.product = hold.product")
-        .rows(&[("payment", Column::Bytes), ("product", Column::Int)]);
+static DELETE_HOLDS: Statement = Statement::new(
+    "stock.delete_holds",
+    "delete from hold where exists (select 1 from rows r where r.payment = hold.payment and r.product = hold.product)",
+)
+.on_postgres("delete from hold using rows r where r.payment = hold.payment and r.product = hold.product")
+.rows(&[("payment", Column::Bytes), ("product", Column::Int)]);
 
 /// Loads and locks the stock of products and the holds of payments.
 pub async fn load(tx: &mut Tx<'_>, products: &BTreeSet<ProductId>, payments: &BTreeSet<PaymentId>) -> Result<Stocks, Error> {
@@ -75,7 +77,11 @@ pub async fn load(tx: &mut Tx<'_>, products: &BTreeSet<ProductId>, payments: &BT
             Ok(((row.id(0)?, ProductId(row.int(1)?)), Hold { user: row.id(2)?, state: row.parsed(3)?, expires_at: row.instant(4)? }))
         })
         .await?;
-    Ok(Stocks { rows: rows.into_iter().map(|stock| (stock.product, stock)).collect(), holds: holds.into_iter().collect(), ..Stocks::default() })
+    Ok(Stocks {
+        rows: rows.into_iter().map(|stock| (stock.product, stock)).collect(),
+        holds: holds.into_iter().collect(),
+        ..Stocks::default()
+    })
 }
 
 /// Writes what was decided.

@@ -26,7 +26,8 @@ pub fn decrease(stocks: &mut Stocks, product: ProductId, quantity: i64) -> Outco
         let told = format!("{quantity} cannot be taken: {} of {} are available", before.available, before.registered);
         return Err(Refusal::new(Code::OutOfBounds, told));
     }
-    let after = Stock { available: before.available - quantity, sold: before.sold + quantity, by_hand: before.by_hand + quantity, ..before };
+    let after =
+        Stock { available: before.available - quantity, sold: before.sold + quantity, by_hand: before.by_hand + quantity, ..before };
     Ok(stocks.put(after))
 }
 
@@ -35,10 +36,14 @@ pub fn increase(stocks: &mut Stocks, product: ProductId, quantity: i64) -> Outco
     let before = stocks.row(product)?;
     let quantity = checked(quantity)?;
     if quantity > before.by_hand {
-        let told = format!("{quantity} cannot be put back: {} were taken by hand; to raise the ceiling of {}, register more", before.by_hand, before.registered);
+        let told = format!(
+            "{quantity} cannot be put back: {} were taken by hand; to raise the ceiling of {}, register more",
+            before.by_hand, before.registered
+        );
         return Err(Refusal::new(Code::OutOfBounds, told));
     }
-    let after = Stock { available: before.available + quantity, sold: before.sold - quantity, by_hand: before.by_hand - quantity, ..before };
+    let after =
+        Stock { available: before.available + quantity, sold: before.sold - quantity, by_hand: before.by_hand - quantity, ..before };
     Ok(stocks.put(after))
 }
 
@@ -63,9 +68,9 @@ pub fn take(stocks: &mut Stocks, payment: PaymentId, user: UserId, products: &[P
 
 /// True while each of a payment's products is held and unexpired.
 pub fn is_held(stocks: &Stocks, payment: PaymentId, products: &[ProductId], now: Instant) -> bool {
-    products.iter().all(|product| {
-        stocks.holds.get(&(payment, *product)).is_some_and(|hold| hold.state == HoldState::Held && hold.expires_at > now)
-    })
+    products
+        .iter()
+        .all(|product| stocks.holds.get(&(payment, *product)).is_some_and(|hold| hold.state == HoldState::Held && hold.expires_at > now))
 }
 
 /// A held copy was paid. The caller has asked [`is_held`].

@@ -29,18 +29,33 @@ async fn read(State(stock): State<StockService>, Path(product): Path<ProductId>)
 
 /// Registers copies of a limited product; registering again raises the ceiling.
 #[utoipa::path(post, path = "/v1/stocks/{product}", tag = "stock", security(("token" = [])), params(("product" = ProductId, Path)), request_body = QuantityBody, responses((status = 200, body = Stock)))]
-async fn register(State(stock): State<StockService>, _: StoreManager, Path(product): Path<ProductId>, ask: Ask<QuantityBody>) -> Answer<Stock> {
+async fn register(
+    State(stock): State<StockService>,
+    _: StoreManager,
+    Path(product): Path<ProductId>,
+    ask: Ask<QuantityBody>,
+) -> Answer<Stock> {
     Reply::ok(stock.change(ask.meta, Change::Register(product, ask.body.quantity)).await?)
 }
 
 /// Takes available copies out of sale, as those sold elsewhere.
 #[utoipa::path(post, path = "/v1/stocks/{product}/decrease", tag = "stock", security(("token" = [])), params(("product" = ProductId, Path)), request_body = QuantityBody, responses((status = 200, body = Stock), (status = 409, body = web::ProblemBody)))]
-async fn decrease(State(stock): State<StockService>, _: StoreManager, Path(product): Path<ProductId>, ask: Ask<QuantityBody>) -> Answer<Stock> {
+async fn decrease(
+    State(stock): State<StockService>,
+    _: StoreManager,
+    Path(product): Path<ProductId>,
+    ask: Ask<QuantityBody>,
+) -> Answer<Stock> {
     Reply::ok(stock.change(ask.meta, Change::Decrease(product, ask.body.quantity)).await?)
 }
 
 /// Puts back copies that were taken by hand.
 #[utoipa::path(post, path = "/v1/stocks/{product}/increase", tag = "stock", security(("token" = [])), params(("product" = ProductId, Path)), request_body = QuantityBody, responses((status = 200, body = Stock), (status = 409, body = web::ProblemBody)))]
-async fn increase(State(stock): State<StockService>, _: StoreManager, Path(product): Path<ProductId>, ask: Ask<QuantityBody>) -> Answer<Stock> {
+async fn increase(
+    State(stock): State<StockService>,
+    _: StoreManager,
+    Path(product): Path<ProductId>,
+    ask: Ask<QuantityBody>,
+) -> Answer<Stock> {
     Reply::ok(stock.change(ask.meta, Change::Increase(product, ask.body.quantity)).await?)
 }

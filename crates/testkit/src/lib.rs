@@ -6,6 +6,8 @@ pub mod postgres;
 pub mod proxy;
 mod world;
 
+pub use guildhall::config::{Config, RefundMode};
+pub use guildhall::demo::crowd;
 pub use person::{Answer, Person};
 pub use world::{World, fresh_postgres};
 

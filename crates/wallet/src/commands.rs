@@ -49,9 +49,7 @@ static APPEND: Statement = Statement::new(
 /// Loads and locks wallets; one that has no row yet is empty. The users' gates must be held.
 pub async fn load(tx: &mut Tx<'_>, keys: &BTreeSet<(UserId, Currency)>) -> Result<Wallets, Error> {
     let rows = Rows::of(keys, |(user, currency)| row![*user, currency.as_str()]);
-    let found = tx
-        .load(&LOAD, rows, |row| Ok(((row.id(0)?, row.parsed(1)?), Held { balance: row.int(2)?, seq: row.int(3)? })))
-        .await?;
+    let found = tx.load(&LOAD, rows, |row| Ok(((row.id(0)?, row.parsed(1)?), Held { balance: row.int(2)?, seq: row.int(3)? }))).await?;
     Ok(Wallets { held: found.into_iter().collect(), entries: Vec::new() })
 }
 

@@ -66,7 +66,12 @@ async fn balances_of(State(wallet): State<Wallet>, _: Operator, Path(user): Path
 
 /// An account's ledger entries, for operators.
 #[utoipa::path(get, path = "/v1/accounts/{user}/wallet/entries", tag = "wallet", security(("token" = [])), params(("user" = UserId, Path), EntriesQuery), responses((status = 200, body = Page<Entry>)))]
-async fn entries_of(State(wallet): State<Wallet>, _: Operator, Path(user): Path<UserId>, Query(query): Query<EntriesQuery>) -> Answer<Page<Entry>> {
+async fn entries_of(
+    State(wallet): State<Wallet>,
+    _: Operator,
+    Path(user): Path<UserId>,
+    Query(query): Query<EntriesQuery>,
+) -> Answer<Page<Entry>> {
     Reply::ok(wallet.entries(user, query.currency, query.cursor.as_ref(), query.size).await?)
 }
 

@@ -1,14 +1,16 @@
 //! A request that changes something: who asks, under which idempotency key, with which body.
 //! Refuses bodies that are not exactly what the route takes, and text the databases cannot hold.
 
+use crate::edge::Route;
 use crate::{Problem, Who};
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, rejection::BytesRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection};
 use axum::http::{HeaderMap, StatusCode, header};
 use db::Meta;
 use kernel::{Code, Refusal};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// The longest idempotency key, in characters.
 pub const KEY_MAX: usize = 200;
@@ -65,7 +67,7 @@ impl<T: DeserializeOwned> Open<T> {
         let mut hash = Sha256::new();
         hash.update(request.method().as_str());
         hash.update(request.uri().path());
-        let route = route(&request);
+        let route = request.extensions().get::<Arc<Route>>().expect("the edge names every request's route").name;
         let bytes = bytes(request, state).await?;
         if !is_json && !bytes.is_empty() {
             return Err(Refusal::new(Code::WrongMediaType, "send the body with the header `Content-Type: application/json`").into());
@@ -76,20 +78,6 @@ impl<T: DeserializeOwned> Open<T> {
         let body = parse(&bytes)?;
         Ok(Open { meta: Meta { caller: None, route, key, fingerprint }, body })
     }
-}
-
-/// The route's pattern, kept for good: there are as many as routes.
-fn route(request: &Request) -> &'static str {
-    use std::collections::HashMap;
-    static ROUTES: parking_lot::RwLock<Option<HashMap<String, &'static str>>> = parking_lot::RwLock::new(None);
-    let pattern = request.extensions().get::<MatchedPath>().map_or("/", MatchedPath::as_str);
-    let method = request.method().as_str();
-    let name = format!("{method} {pattern}");
-    if let Some(known) = ROUTES.read().as_ref().and_then(|routes| routes.get(&name)) {
-        return known;
-    }
-    let kept: &'static str = Box::leak(name.clone().into_boxed_str());
-    ROUTES.write().get_or_insert_default().entry(name).or_insert(kept)
 }
 
 fn key(headers: &HeaderMap) -> Result<String, Refusal> {

@@ -23,12 +23,30 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Edge {
     tokens: Arc<Tokens>,
     timeout: Duration,
-    routes: Arc<RwLock<HashMap<(Method, String), Arc<RouteMetrics>>>>,
+    routes: Arc<RwLock<HashMap<String, Methods>>>,
 }
 
-struct RouteMetrics {
+/// The methods of a route that were called; looked up without making anything.
+type Methods = Vec<(Method, Arc<Route>)>;
+
+/// A route with its handles, as they are kept for good: there are as many as routes and methods.
+pub(crate) struct Route {
+    /// The method and the pattern, as `POST /v1/orders`.
+    pub(crate) name: &'static str,
     seconds: Histogram,
     by_class: [Counter; 5],
+}
+
+impl Route {
+    fn new(method: &Method, pattern: &str) -> Route {
+        let (route, verb) = (pattern.to_owned(), method.to_string());
+        let class = |class: &'static str| metrics::counter!("guildhall_requests_total", "route" => route.clone(), "method" => verb.clone(), "class" => class);
+        Route {
+            name: Box::leak(format!("{verb} {route}").into_boxed_str()),
+            seconds: metrics::histogram!("guildhall_request_seconds", "route" => route.clone(), "method" => verb.clone()),
+            by_class: [class("1xx"), class("2xx"), class("3xx"), class("4xx"), class("5xx")],
+        }
+    }
 }
 
 impl Edge {
@@ -37,28 +55,30 @@ impl Edge {
         Edge { tokens, timeout, routes: Arc::default() }
     }
 
-    fn metrics(&self, method: &Method, route: &str) -> Arc<RouteMetrics> {
-        let key = (method.clone(), route.to_owned());
-        if let Some(known) = self.routes.read().get(&key) {
-            return known.clone();
+    fn route(&self, request: &Request) -> Arc<Route> {
+        let pattern = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+        let method = known(request.method());
+        let of = |methods: &Methods| methods.iter().find(|(known, _)| *known == method).map(|(_, route)| route.clone());
+        if let Some(route) = self.routes.read().get(pattern).and_then(of) {
+            return route;
         }
-        let (name, verb) = (key.1.clone(), key.0.to_string());
-        let class = |class: &'static str| metrics::counter!("guildhall_requests_total", "route" => name.clone(), "method" => verb.clone(), "class" => class);
-        let made = RouteMetrics {
-            seconds: metrics::histogram!("guildhall_request_seconds", "route" => name.clone(), "method" => verb.clone()),
-            by_class: [class("1xx"), class("2xx"), class("3xx"), class("4xx"), class("5xx")],
-        };
-        self.routes.write().entry(key).or_insert(Arc::new(made)).clone()
+        let mut routes = self.routes.write();
+        let methods = routes.entry(pattern.to_owned()).or_default();
+        of(methods).unwrap_or_else(|| {
+            let route = Arc::new(Route::new(&method, pattern));
+            methods.push((method.clone(), route.clone()));
+            route
+        })
     }
 }
 
 /// The middleware itself.
 pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let started = std::time::Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let metrics = edge.metrics(&known(request.method()), &route);
+    let route = edge.route(&request);
     let id = request.headers().get(&REQUEST_ID).filter(|id| is_fit(id)).cloned().unwrap_or_else(new_id);
     request.extensions_mut().insert(edge.tokens.clone());
+    request.extensions_mut().insert(route.clone());
 
     let handled = tokio::time::timeout(edge.timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
     let mut response = match handled {
@@ -70,10 +90,10 @@ pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) ->
         Err(_) => Problem::from(Refusal::new(Code::TimedOut, "the request took longer than server.request_timeout_ms")).into_response(),
     };
     if let Some(Fault(fault)) = response.extensions_mut().remove::<Fault>() {
-        tracing::error!(request_id = id.to_str().unwrap_or_default(), route, fault, "a request failed");
+        tracing::error!(request_id = id.to_str().unwrap_or_default(), route = route.name, fault, "a request failed");
     }
-    metrics.seconds.record(started.elapsed());
-    metrics.by_class[usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1].increment(1);
+    route.seconds.record(started.elapsed());
+    route.by_class[usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1].increment(1);
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
 }

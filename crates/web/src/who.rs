@@ -48,7 +48,10 @@ impl std::str::FromStr for Role {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let names = Role::ALL.map(Role::as_str).join(", ");
-        Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| format!("{text:?} is not a role: one of {names} would be right"))
+        Role::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is not a role: one of {names} would be right"))
     }
 }
 
@@ -111,7 +114,11 @@ impl<S: Sync> FromRequestParts<S> for Who {
         let tokens = parts.extensions.get::<Arc<Tokens>>().expect("the edge gives every request its tokens");
         let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
         let Some(bearer) = bearer else {
-            return Err(Refusal::new(Code::Unauthenticated, "no token: send the header `Authorization: Bearer TOKEN` with the token of a login").into());
+            return Err(Refusal::new(
+                Code::Unauthenticated,
+                "no token: send the header `Authorization: Bearer TOKEN` with the token of a login",
+            )
+            .into());
         };
         let who = tokens.verify(bearer.trim())?;
         parts.extensions.insert(who);

@@ -29,7 +29,10 @@ async fn a_crowd_of_logins_leaves_other_commands_their_time() {
         let (before, _, tokens) = measure(&ground.accounts, tokens, None).await;
         let (during, together, tokens) = measure(&ground.accounts, tokens, Some((accounts, true))).await;
         let (after, _, _) = measure(&ground.accounts, tokens, None).await;
-        println!("{:?}: {LOGINS} logins took {alone:?} beside idle others, {together:?} beside busy ones; the busy ones:", ground.db.engine());
+        println!(
+            "{:?}: {LOGINS} logins took {alone:?} beside idle others, {together:?} beside busy ones; the busy ones:",
+            ground.db.engine()
+        );
         for (when, took) in [("before", before), ("during", during), ("after", after)] {
             println!("    {when}: {}", shown(took));
         }

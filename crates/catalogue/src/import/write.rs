@@ -49,12 +49,19 @@ static ADD_BAD: Statement = Statement::new(
 .rows(&[("run", Column::Int), ("seq", Column::Int), ("app_id", Column::Text), ("reason", Column::Text)])
 .locks(Rank::Other);
 
-// SQLite takes the tables of a cross join in the order written; with a plain join it goes through all of Steam's products for each chunk.
+// One index look-up per game on both engines, whatever they believe of a table that an import just fills: SQLite takes the tables of
+// a cross join in the order written, and Postgres does not flatten a lateral query that has a limit.
 static LOAD_KNOWN: Statement = Statement::new(
     "catalogue.load_known_games",
     "select p.source_id, p.id, p.fingerprint
      from rows r cross join product p
      where p.source = 'steam' and p.source_id = r.app_id",
+)
+.on_postgres(
+    "select p.source_id, p.id, p.fingerprint
+     from rows r cross join lateral (
+         select source_id, id, fingerprint from product where source = 'steam' and source_id = r.app_id limit 1
+     ) p",
 )
 .rows(&[("app_id", Column::Int)]);
 

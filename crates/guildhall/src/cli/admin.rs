@@ -1,7 +1,7 @@
 //! `guildhall admin`: the first accounts and roles, and rotation of the personal-data key, by whoever runs the machine.
 
-use super::start::{load_config, writing};
 use super::Settings;
+use super::start::{load_config, writing};
 use crate::secrets;
 use clap::Subcommand;
 use std::io::{BufRead as _, IsTerminal as _};
@@ -52,7 +52,10 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
             app.accounts.grant_role(&email, role).await.map(|user| format!("account {user} has the role {} now", role.as_str()))
         }
         Admin::RotateKey => app.accounts.rotate_personal_key(|_| {}).await.map(|done| {
-            format!("{} accounts looked at, {} keys wrapped anew, {} unreadable; restart the servers", done.accounts, done.rewrapped, done.unreadable)
+            format!(
+                "{} accounts looked at, {} keys wrapped anew, {} unreadable; restart the servers",
+                done.accounts, done.rewrapped, done.unreadable
+            )
         }),
     };
     app.stop().await;

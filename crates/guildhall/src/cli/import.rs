@@ -83,13 +83,13 @@ async fn genre_rows(db: &Db) -> Result<(i64, i64), db::Error> {
     Ok(counts.into_iter().next().unwrap_or_default())
 }
 
-fn bar() -> ProgressBar {
+pub(crate) fn bar() -> ProgressBar {
     let style = "{spinner} {bytes}/{total_bytes} [{bar:40}] {bytes_per_sec}, {msg}, {eta} left";
     let style = ProgressStyle::with_template(style).expect("the template is fixed").progress_chars("=> ");
     ProgressBar::new(0).with_style(style)
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
+pub(crate) fn show(bar: &ProgressBar, progress: &Progress) {
     if let Some(total) = progress.total_bytes {
         bar.set_length(total);
     }
@@ -138,8 +138,15 @@ fn tell_run(run: &Run) {
     let took_us = run.finished_at.map_or(0, |finished| finished.since_us(run.started_at).max(0));
     let counts = &run.counts;
     println!("import {}  {}  {}  {:.2} s  {}", run.run, run.started_at, run.status.as_str(), took_us as f64 / 1e6, run.file);
-    println!("  {} read, {} added, {} changed, {} unchanged, {} bad", counts.read, counts.added, counts.changed, counts.unchanged, counts.bad);
-    println!("  {}, sha256 {}", HumanBytes(run.bytes.unsigned_abs()), run.sha256.as_deref().unwrap_or("not known: it was not read to its end"));
+    println!(
+        "  {} read, {} added, {} changed, {} unchanged, {} bad",
+        counts.read, counts.added, counts.changed, counts.unchanged, counts.bad
+    );
+    println!(
+        "  {}, sha256 {}",
+        HumanBytes(run.bytes.unsigned_abs()),
+        run.sha256.as_deref().unwrap_or("not known: it was not read to its end")
+    );
     if let Some(problem) = &run.problem {
         println!("  {problem}");
     }

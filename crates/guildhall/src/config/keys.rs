@@ -20,9 +20,7 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         accounts: accounts(reader),
         outbox: outbox(reader),
         log: log(reader),
-        retention: Retention {
-            idempotency_h: reader.whole("retention.idempotency_h", 48, 1..=8_784),
-        },
+        retention: Retention { idempotency_h: reader.whole("retention.idempotency_h", 48, 1..=8_784) },
     };
     let (access, refresh) = (config.accounts.access_token_s, config.accounts.refresh_token_s);
     reader.require(

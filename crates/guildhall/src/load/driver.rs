@@ -35,6 +35,24 @@ pub enum Amount {
     Requests(u64),
     /// As many as fit in a time; requests under way at its end are waited for and counted.
     Time(Duration),
+    /// So many requests, or as many of them as fit in a time.
+    Within(u64, Duration),
+}
+
+impl Amount {
+    fn requests(self) -> u64 {
+        match self {
+            Amount::Requests(total) | Amount::Within(total, _) => total,
+            Amount::Time(_) => u64::MAX,
+        }
+    }
+
+    fn time(self) -> Option<Duration> {
+        match self {
+            Amount::Requests(_) => None,
+            Amount::Time(time) | Amount::Within(_, time) => Some(time),
+        }
+    }
 }
 
 /// One run of load.
@@ -244,10 +262,7 @@ struct Worker {
 impl Worker {
     /// The next request's index, until all are handed out or the time is over.
     fn take(&self) -> Option<u64> {
-        let total = match self.load.amount {
-            Amount::Requests(total) => total,
-            Amount::Time(_) => u64::MAX,
-        };
+        let total = self.load.amount.requests();
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return None;
         }
@@ -257,10 +272,8 @@ impl Worker {
 
     /// Whether a request is left to take.
     fn has_more(&self) -> bool {
-        match self.load.amount {
-            Amount::Requests(total) => self.load.taken.load(Ordering::Relaxed) < total,
-            Amount::Time(_) => self.deadline.is_none_or(|deadline| Instant::now() < deadline),
-        }
+        let is_left = self.load.taken.load(Ordering::Relaxed) < self.load.amount.requests();
+        is_left && self.deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -281,10 +294,7 @@ fn work(load: &Load, connections: usize, start: &Start) -> Result<Tally, io::Err
     start.gate.wait();
     let runtime = runtime?;
     let begun = *start.at.get_or_init(Instant::now);
-    let deadline = match load.amount {
-        Amount::Requests(_) => None,
-        Amount::Time(time) => begun.checked_add(time),
-    };
+    let deadline = load.amount.time().and_then(|time| begun.checked_add(time));
     let worker = Arc::new(Worker {
         load: load.clone(),
         opener,

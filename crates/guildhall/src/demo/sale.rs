@@ -1,0 +1,71 @@
+//! The limited sale of the story: ten copies, a crowd of buyers, all at once.
+//! Refuses to call it a success unless exactly the copies there were are sold and everyone else was told so.
+
+use super::client::{Ask, Client};
+use super::crowd::{self, Rush};
+use super::stage::Scene;
+use super::story::{Staff, Told};
+use super::teller::{Teller, count, ms};
+use crate::load::report::Report;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const COPIES: u64 = 10;
+const PRICE_CENTS: i64 = 4_999;
+/// What each buyer has: enough for one copy.
+const POINTS: i64 = 70_000;
+
+/// Tells it.
+pub(super) async fn tell(scene: &Scene, teller: &Teller, staff: &Staff, buyers: usize, connections: usize) -> Result<(), String> {
+    teller.chapter(&format!("A limited sale: {COPIES} copies, {} buyers at once", count(buyers as u64)));
+    let mut told = Told { client: Client::new(scene.address), teller };
+    let product = put_up(&mut told, staff).await?;
+    let started = Instant::now();
+    let members = crowd::gather(&scene.app, buyers, POINTS).await.map_err(|e| e.to_string())?;
+    let words = format!("{} accounts with a wallet of points and a token each", count(buyers as u64));
+    teller.fact("prepared", started.elapsed(), &words);
+
+    let body = json!({ "products": [product] }).to_string();
+    let requests = members.iter().map(|member| crowd::post(scene.address, "/v1/payments/buy", member, &body)).collect();
+    let address = scene.address;
+    let rush = tokio::task::spawn_blocking(move || crowd::rush(address, connections, requests)).await.map_err(|e| e.to_string())?;
+    let rush = rush.map_err(|e| e.to_string())?;
+    report(teller, &rush, connections);
+    let granted = COPIES.min(buyers as u64);
+    if rush.answered(201) != granted || rush.refused("sold-out") != buyers as u64 - granted {
+        return Err(format!("of {buyers} buyers {granted} should have a copy, but the answers were {:?}, {:?}", rush.outcome.by_status, rush.refusals));
+    }
+    let words = |stock: &Value| format!("{} sold, {} left, {} held of {}", stock["sold"], stock["available"], stock["held"], stock["registered"]);
+    told.step(Ask::get(format!("/v1/stocks/{product}")), 200, words).await?;
+    Ok(())
+}
+
+async fn put_up(told: &mut Told<'_>, staff: &Staff) -> Result<i64, String> {
+    let new = json!({ "name": "The Last Lantern: Founder's Edition", "price_minor": PRICE_CENTS, "currency": "USD", "genres": ["Adventure"], "limited": true });
+    let words = |made: &Value| format!("product {}, 49.99 USD, in counted copies", made["product"]);
+    let made = told.step(Ask::post("/v1/products", new).by(&staff.token), 201, words).await?;
+    let product = made["product"].as_i64().ok_or("a product that was added has no number")?;
+    let stock = Ask::post(format!("/v1/stocks/{product}"), json!({ "quantity": COPIES })).by(&staff.token);
+    told.step(stock, 200, |stock| format!("{} copies to sell", stock["available"])).await?;
+    Ok(product)
+}
+
+fn report(teller: &Teller, rush: &Rush, connections: usize) {
+    let figures = Report::new("sale", connections, &rush.outcome);
+    let words = format!(
+        "{} over {} connections: {:.0} answers a second",
+        count(figures.requests),
+        count(connections as u64),
+        figures.requests_per_s
+    );
+    teller.fact("POST  /v1/payments/buy", rush.outcome.elapsed, &words);
+    teller.more(&format!("{:>7} got a copy            (201)", count(rush.answered(201))));
+    teller.more(&format!("{:>7} were told: sold out   (409)", count(rush.refused("sold-out"))));
+    let time = |value_ms: f64| ms(Duration::from_secs_f64(value_ms / 1_000.0));
+    teller.more(&format!("{} half of them waited at most", format_args!("{:>7}", time(figures.p50_ms))));
+    teller.more(&format!("{} 99 of 100 waited at most", format_args!("{:>7}", time(figures.p99_ms))));
+    teller.more(&format!("{} the slowest of all", format_args!("{:>7}", time(figures.max_ms))));
+    if figures.errors > 0 {
+        teller.bad("errors", &format!("{:?}", figures.errors_by_kind));
+    }
+}

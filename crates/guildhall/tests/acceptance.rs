@@ -1,0 +1,16 @@
+//! The whole application as its callers meet it: who may do what, what bad input does, what checks find, and the store at work.
+//! Leaves single rules to the crates that own them.
+
+mod acceptance {
+    mod api;
+    mod authorisation;
+    mod bad_input;
+    mod checks;
+    mod dump;
+    mod fuzz;
+    mod ground;
+    mod known_faults;
+    mod parity;
+    mod real_catalogue;
+    mod table;
+}

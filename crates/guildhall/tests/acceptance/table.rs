@@ -1,0 +1,214 @@
+//! Every route of the API: who may call it, with which body, and what its rightful caller is answered.
+//! Refuses to guess: a route without a row fails a test, and so does a row without a route.
+
+use super::ground::{Ground, LISTED, OWNED, PASSWORD, TO_BUY, TO_DROP, TO_GRANT};
+use reqwest::Method;
+use serde_json::{Value, json};
+use web::Role;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum May {
+    /// Without a token.
+    Public,
+    /// Any account, about itself or about what everybody sees.
+    Player,
+    /// Any account, and the path names something that has to be its own.
+    OwnOnly,
+    /// The team of the game in the path, and operators.
+    Team,
+    StoreManager,
+    Operator,
+    Admin,
+    PointsProvider,
+}
+
+impl May {
+    /// Whether an account with this role besides player may call it. An admin may do what store managers and operators may.
+    pub(super) fn lets(self, role: Option<Role>) -> bool {
+        match self {
+            May::Public | May::Player | May::OwnOnly => true,
+            May::StoreManager => matches!(role, Some(Role::StoreManager | Role::Admin)),
+            May::Operator | May::Team => matches!(role, Some(Role::Operator | Role::Admin)),
+            May::Admin => role == Some(Role::Admin),
+            May::PointsProvider => matches!(role, Some(Role::PointsProvider | Role::Operator | Role::Admin)),
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    pub(super) method: &'static str,
+    /// As OpenAPI has it.
+    pub(super) path: &'static str,
+    pub(super) may: May,
+    /// What its rightful caller is answered on fresh ground, in the table's order.
+    pub(super) done: u16,
+    /// The query it needs.
+    pub(super) query: &'static str,
+    /// A good body.
+    pub(super) body: fn(&Ground) -> Value,
+}
+
+/// The rows, in an order in which the boss can call each once.
+pub(super) const ROUTES: &[Route] = &[
+    read("/v1/products", May::Public),
+    Route { query: "?q=game", ..read("/v1/products/search", May::Public) },
+    read("/v1/products/{product}", May::Public),
+    read("/v1/products/{product}/exists", May::Public),
+    read("/v1/genres", May::Public),
+    write("POST", "/v1/products", May::StoreManager, 201, |_| {
+        json!({ "name": "Kart", "price_minor": 1999, "currency": "USD", "genres": ["Racing"], "developers": ["Nexon"], "publishers": ["Nexon"],
+            "platforms": ["windows"], "released": "2004-06-01", "limited": false, "player_limit": 0, "detail": { "short_description": "Karts." } })
+    }),
+    write("PATCH", "/v1/products/{product}", May::StoreManager, 200, |_| json!({ "name": "Kart II", "price_minor": 2499 })),
+    write("PUT", "/v1/products/{product}/sale", May::StoreManager, 200, |ground| {
+        let day = 24 * kernel::time::HOUR_US;
+        json!({ "percent": 50, "starts_at": ground.now.plus_us(day), "ends_at": ground.now.plus_us(2 * day) })
+    }),
+    write("DELETE", "/v1/products/{product}/sale", May::StoreManager, 200, nothing),
+    write("PUT", "/v1/products/{product}/limit", May::StoreManager, 200, |_| json!({ "limited": false, "player_limit": 3 })),
+    read("/v1/imports", May::StoreManager),
+    Route { done: 404, ..read("/v1/imports/{run}/bad", May::StoreManager) },
+    read("/v1/stocks/{product}", May::Public),
+    write("POST", "/v1/stocks/{product}", May::StoreManager, 200, |_| json!({ "quantity": 5 })),
+    write("POST", "/v1/stocks/{product}/decrease", May::StoreManager, 200, |_| json!({ "quantity": 1 })),
+    write("POST", "/v1/stocks/{product}/increase", May::StoreManager, 200, |_| json!({ "quantity": 1 })),
+    read("/v1/wishlist", May::Player),
+    write("POST", "/v1/wishlist", May::Player, 201, |ground| json!({ "product": ground.products[LISTED] })),
+    write("DELETE", "/v1/wishlist/{product}", May::OwnOnly, 204, nothing),
+    read("/v1/orders", May::Player),
+    write("POST", "/v1/orders", May::Player, 201, nothing),
+    read("/v1/orders/{order}", May::OwnOnly),
+    write("POST", "/v1/orders/{order}/cancel", May::OwnOnly, 200, nothing),
+    write("DELETE", "/v1/orders/{order}/items/{product}", May::OwnOnly, 200, nothing),
+    read("/v1/payments", May::Player),
+    write("POST", "/v1/payments", May::OwnOnly, 201, |ground| json!({ "order": ground.order_to_enter })),
+    write("POST", "/v1/payments/buy", May::Player, 201, |ground| json!({ "products": [ground.products[TO_BUY]] })),
+    read("/v1/payments/{payment}", May::OwnOnly),
+    write("POST", "/v1/payments/{payment}/pay", May::OwnOnly, 200, nothing),
+    read("/v1/payments/{payment}/refunds", May::OwnOnly),
+    write("POST", "/v1/payments/{payment}/refunds", May::OwnOnly, 201, nothing),
+    read("/v1/payments/{payment}/refunds/{refund}", May::OwnOnly),
+    read("/v1/settlements", May::Operator),
+    read("/v1/library", May::Player),
+    read("/v1/library/{product}", May::OwnOnly),
+    read("/v1/library/{product}/plays", May::OwnOnly),
+    write("POST", "/v1/library/{product}/plays", May::OwnOnly, 200, |_| json!({ "minutes": 45 })),
+    read("/v1/accounts/{user}/library", May::Operator),
+    write("POST", "/v1/accounts/{user}/library", May::Operator, 201, |ground| json!({ "product": ground.products[TO_GRANT] })),
+    read("/v1/wallet", May::Player),
+    Route { query: "?currency=POINTS", ..read("/v1/wallet/entries", May::Player) },
+    read("/v1/accounts/{user}/wallet", May::Operator),
+    Route { query: "?currency=POINTS", ..read("/v1/accounts/{user}/wallet/entries", May::Operator) },
+    write("POST", "/v1/accounts/{user}/wallet/credits", May::PointsProvider, 200, amount),
+    write("POST", "/v1/accounts/{user}/wallet/debits", May::Operator, 200, amount),
+    read("/v1/games", May::Player),
+    write("POST", "/v1/games", May::Operator, 201, |_| json!({ "id": "maple", "name": "Maple", "zone": "Asia/Seoul" })),
+    read("/v1/games/{game}", May::Player),
+    read("/v1/games/{game}/members", May::Team),
+    write("PUT", "/v1/games/{game}/members/{user}", May::Team, 204, |_| json!({ "role": "team_member" })),
+    write("DELETE", "/v1/games/{game}/members/{user}", May::Team, 204, nothing),
+    read("/v1/games/{game}/keys", May::Team),
+    write("POST", "/v1/games/{game}/keys", May::Team, 201, |_| json!({ "name": "web shop", "scopes": ["players:read", "claims:write"] })),
+    write("DELETE", "/v1/games/{game}/keys/{key}", May::Team, 204, nothing),
+    write("POST", "/v1/accounts", May::Public, 201, |_| {
+        json!({ "email": "new@example.org", "password": PASSWORD, "name": "Jane", "phone": "+82 2-1234-5678" })
+    }),
+    read("/v1/accounts/me", May::Player),
+    write("PATCH", "/v1/accounts/me", May::Player, 200, |_| json!({ "name": "Jane D." })),
+    read("/v1/accounts/me/export", May::Player),
+    write("POST", "/v1/accounts/me/confirmation", May::Player, 202, nothing),
+    write("POST", "/v1/email-confirmations", May::Public, 404, |_| json!({ "token": "a made-up code" })),
+    write("POST", "/v1/password-resets", May::Public, 202, |ground| json!({ "email": ground.boss_email })),
+    write("POST", "/v1/password-resets/complete", May::Public, 404, |_| json!({ "token": "a made-up code", "password": PASSWORD })),
+    read("/v1/sessions", May::Player),
+    write("POST", "/v1/sessions", May::Public, 201, |ground| json!({ "email": ground.boss_email, "password": PASSWORD })),
+    write("POST", "/v1/sessions/refresh", May::Public, 200, |ground| json!({ "refresh_token": ground.refresh_token })),
+    write("DELETE", "/v1/sessions/{session}", May::OwnOnly, 204, nothing),
+    write("POST", "/v1/accounts/find", May::Operator, 200, |ground| json!({ "email": ground.boss_email })),
+    read("/v1/accounts/{user}", May::Operator),
+    read("/v1/audit", May::Operator),
+    write("POST", "/v1/accounts/{user}/block", May::Operator, 200, |_| json!({ "reason": "fraud" })),
+    write("POST", "/v1/accounts/{user}/unblock", May::Operator, 200, |_| json!({ "reason": "resolved" })),
+    write("PUT", "/v1/accounts/{user}/roles/{role}", May::Admin, 200, nothing),
+    write("DELETE", "/v1/accounts/{user}/roles/{role}", May::Admin, 200, nothing),
+    write("POST", "/v1/accounts/me/password", May::Player, 204, |_| json!({ "old_password": PASSWORD, "new_password": "staple battery horse" })),
+    // An admin is not erased: the row's success is a player's, in a test of its own.
+    write("DELETE", "/v1/accounts/me", May::Player, 409, |_| json!({ "password": "staple battery horse" })),
+    write("DELETE", "/v1/sessions/current", May::Player, 204, nothing),
+];
+
+/// Routes that stand outside the API's description, all public.
+pub(super) const PAGES: &[&str] = &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/errors/{code}"];
+
+const fn read(path: &'static str, may: May) -> Route {
+    Route { method: "GET", path, may, done: 200, query: "", body: nothing }
+}
+
+const fn write(method: &'static str, path: &'static str, may: May, done: u16, body: fn(&Ground) -> Value) -> Route {
+    Route { method, path, may, done, query: "", body }
+}
+
+fn nothing(_: &Ground) -> Value {
+    json!({})
+}
+
+fn amount(_: &Ground) -> Value {
+    json!({ "amount_minor": 100, "currency": "POINTS", "reference": "receipt-7781" })
+}
+
+impl Route {
+    pub(super) fn method(&self) -> Method {
+        self.method.parse().unwrap()
+    }
+
+    pub(super) fn reads(&self) -> bool {
+        self.method == "GET"
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The names between braces, in order.
+    pub(super) fn parts(&self) -> Vec<&'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect()
+    }
+
+    /// The path with the ground's things in it, and its query.
+    pub(super) fn at(&self, ground: &Ground) -> String {
+        let path = self.parts().into_iter().fold(self.path.to_owned(), |path, part| path.replace(&format!("{{{part}}}"), &self.part(ground, part)));
+        path + self.query
+    }
+
+    /// The same path with one part replaced.
+    pub(super) fn at_with(&self, ground: &Ground, part: &str, by: &str) -> String {
+        let route = Route { path: self.path, ..*self };
+        let marked = route.path.replace(&format!("{{{part}}}"), by);
+        let filled = self.parts().into_iter().filter(|other| *other != part);
+        filled.fold(marked, |path, other| path.replace(&format!("{{{other}}}"), &self.part(ground, other))) + self.query
+    }
+
+    fn part(&self, ground: &Ground, part: &str) -> String {
+        match part {
+            "product" if self.path.starts_with("/v1/stocks") => ground.limited.to_string(),
+            "product" if self.path.starts_with("/v1/library") => ground.products[OWNED].to_string(),
+            "product" if self.path.starts_with("/v1/orders") => ground.products[TO_DROP].to_string(),
+            "product" => ground.products[LISTED].to_string(),
+            "order" if self.path.ends_with("/cancel") => ground.order_to_cancel.clone(),
+            "order" => ground.order_of_two.clone(),
+            "payment" if self.path.ends_with("/pay") => ground.ready_payment.clone(),
+            "payment" => ground.paid_payment.clone(),
+            "refund" => ground.refund.clone(),
+            "user" => ground.victim.id.to_string(),
+            "role" => "store_manager".to_owned(),
+            "game" => ground.game.clone(),
+            "key" => ground.key.clone(),
+            "session" => ground.session.clone(),
+            "run" => "4711".to_owned(),
+            other => panic!("{} names {other}, of which the ground has none", self.path),
+        }
+    }
+}
