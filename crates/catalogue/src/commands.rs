@@ -4,7 +4,7 @@ use crate::decide::{self, Asked, Changed, Record, State};
 use crate::detail::{Detail, Packer};
 use crate::model::{Platforms, Sale};
 use crate::{Catalogue, Policy};
-use db::{Announcement, Column, Command, Error, Meta, Rank, Row, Rows, Statement, Tx, announce, row};
+use db::{Act, Announcement, Column, Command, Error, Meta, Rank, Row, Rows, Statement, Tx, announce, row};
 use kernel::{Instant, Money, Outcome, ProductId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,6 +148,19 @@ impl Command for Change {
     const NAME: &'static str = "catalogue.change";
     type Input = Asked;
     type Reply = Changed;
+
+    fn privileged(&self, input: &Asked, reply: &Changed) -> Option<Act> {
+        let (act, detail) = match input {
+            Asked::Add(new) => ("product.added", serde_json::json!({ "price_minor": new.price.minor })),
+            Asked::Edit(..) => ("product.changed", serde_json::json!({ "version": reply.version })),
+            Asked::SetSale(_, sale) => {
+                ("product.sale_set", serde_json::json!({ "percent": sale.percent, "starts_at": sale.starts_at, "ends_at": sale.ends_at }))
+            }
+            Asked::RemoveSale(_) => ("product.sale_removed", serde_json::json!({})),
+            Asked::SetLimit(_, limited, limit) => ("product.limit_set", serde_json::json!({ "limited": limited, "player_limit": limit })),
+        };
+        Some(Act { act, subject: format!("product/{}", reply.product), detail })
+    }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Asked], now: Instant) -> Result<Vec<Outcome<Changed>>, Error> {
         let mut state = lock(tx).await?;

@@ -11,7 +11,7 @@ pub use write::BAD_NAMED_MAX;
 
 use crate::steam::{self, Reader};
 use db::{Db, Error, Meta, Queue, Statement, row};
-use kernel::Instant;
+use kernel::{Instant, Refusal};
 use parking_lot::Mutex;
 use prepare::{Known, Prepared, Preparer};
 use run::{Step, Steps};
@@ -149,16 +149,13 @@ impl<P: Fn(Progress) -> ControlFlow<()>> Import<P> {
         drop((sender, known));
         let mut next_entry = 0;
         let mut early: BTreeMap<u64, Prepared> = BTreeMap::new();
+        let mut fault = None;
         while let Some(chunk) = prepared.recv().await {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    // What came before the fault stays, and is counted.
-                    let _ = self.settle(0).await?;
-                    return Err(error.into());
-                }
-            };
-            early.insert(chunk.first_entry, chunk);
+            match chunk {
+                Ok(chunk) => drop(early.insert(chunk.first_entry, chunk)),
+                // Chunks from before the fault may still be with another parser: they go in.
+                Err(error) => fault = Some(error),
+            }
             while let Some(chunk) = early.remove(&next_entry) {
                 next_entry += chunk.entries;
                 if self.take(chunk).await?.is_break() {
@@ -169,7 +166,11 @@ impl<P: Fn(Progress) -> ControlFlow<()>> Import<P> {
                 }
             }
         }
-        if self.settle(0).await?.is_break() {
+        let flow = self.settle(0).await?;
+        if let Some(fault) = fault {
+            return Err(fault.into());
+        }
+        if flow.is_break() {
             return Ok(None);
         }
         let summary = reader.lock().summary().copied();
@@ -296,6 +297,8 @@ static LIST: Statement = Statement::new(
      limit 100",
 );
 
+static RUN: Statement = Statement::new("catalogue.find_import", "select id from import_run where id = $1");
+
 static BAD: Statement = Statement::new("catalogue.list_bad", "select app_id, reason from import_bad where run = $1 order by seq");
 
 /// The last hundred imports, the newest first.
@@ -327,6 +330,12 @@ pub struct Bad {
 }
 
 /// The bad entries of an import, the first [`BAD_NAMED_MAX`].
+///
+/// # Errors
+/// `not-found` when there was no such import.
 pub async fn list_bad(db: &Db, run: i64) -> Result<Vec<Bad>, Error> {
+    if db.fetch(&RUN, &row![run], |row| row.int(0)).await?.is_empty() {
+        return Err(Refusal::not_found("import", run).into());
+    }
     db.fetch(&BAD, &row![run], |row| Ok(Bad { app_id: row.text(0)?, reason: row.text(1)? })).await
 }

@@ -164,7 +164,7 @@ async fn imports(State(catalogue): State<Catalogue>, _: StoreManager) -> Answer<
 }
 
 /// The entries an import could not read, with the reason.
-#[utoipa::path(get, path = "/v1/imports/{run}/bad", tag = "catalogue", security(("token" = [])), params(("run" = i64, Path)), responses((status = 200, body = Vec<Bad>)))]
+#[utoipa::path(get, path = "/v1/imports/{run}/bad", tag = "catalogue", security(("token" = [])), params(("run" = i64, Path)), responses((status = 200, body = Vec<Bad>), (status = 404, body = web::ProblemBody)))]
 async fn bad_entries(State(catalogue): State<Catalogue>, _: StoreManager, Path(run): Path<i64>) -> Answer<Vec<Bad>> {
     Reply::ok(import::list_bad(&catalogue.db, run).await?)
 }

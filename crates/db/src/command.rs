@@ -2,7 +2,7 @@
 //! Refuses to run a key twice: a repeat gets the first answer, whether it comes later, in the same batch or from another process.
 
 use crate::idempotency::{self, Kept};
-use crate::{Error, Tx};
+use crate::{AuditRow, Error, Tx, audit};
 use kernel::{Code, Instant, Outcome, Refusal, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeSet, HashMap};
@@ -65,8 +65,24 @@ pub trait Command: Send + Sync + 'static {
         now: Instant,
     ) -> impl Future<Output = Result<Vec<Outcome<Self::Reply>>, Error>> + Send + 'a;
 
+    /// What the audit log says of an input that was done for someone with a privilege; nothing for what players do for themselves.
+    fn privileged(&self, _input: &Self::Input, _reply: &Self::Reply) -> Option<Act> {
+        None
+    }
+
     /// Called once for each input after the commit, before its caller is answered.
     fn committed(&self, _input: &Self::Input, _outcome: &Outcome<Self::Reply>) {}
+}
+
+/// A privileged act, as a command tells it; its actor is the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Act {
+    /// What was done, as `stock.registered`.
+    pub act: &'static str,
+    /// To whom or what, as `product/7`.
+    pub subject: String,
+    /// Facts without personal data.
+    pub detail: serde_json::Value,
 }
 
 /// Runs a batch of one kind inside a transaction: gates, kept answers, the command, new answers.
@@ -115,13 +131,19 @@ pub(crate) async fn attempt<C: Command>(
     }
     crate::crash::point("db.before_writes_are_kept");
     let mut to_keep = Vec::with_capacity(runs.len());
+    let mut acts = Vec::new();
     for (i, outcome) in runs.into_iter().zip(decided) {
+        let (meta, input) = asked[i];
+        if let Some(act) = outcome.as_ref().ok().and_then(|reply| command.privileged(input, reply)) {
+            acts.push(AuditRow { actor: meta.caller, act: act.act, subject: act.subject, detail: act.detail });
+        }
         if outcome.as_ref().map_or_else(|refusal| refusal.changed, |_| true) {
             to_keep.push((asked[i].0, text_of::<C>(&outcome)));
         }
         outcomes[i] = Some(outcome);
     }
     idempotency::keep(tx, &to_keep).await?;
+    audit(tx, &acts).await?;
 
     for (i, first) in follows {
         let same = asked[i].0.fingerprint == asked[first].0.fingerprint;

@@ -1,8 +1,8 @@
 //! The gates of accounts, and answers kept under their keys, both within the work's own transaction.
-//! Refuses nothing by itself: a key that another process writes meanwhile makes the turn run again.
+//! Refuses only reads about ids of no account: a key that another process writes meanwhile makes the turn run again.
 
-use crate::{Column, Engine, Error, Meta, Rank, Rows, Statement, Tx, row};
-use kernel::{Instant, UserId};
+use crate::{Column, Db, Engine, Error, Meta, Rank, Rows, Statement, Tx, row};
+use kernel::{Instant, Refusal, UserId};
 use std::collections::{BTreeSet, HashMap};
 
 pub(crate) struct Kept {
@@ -56,6 +56,19 @@ static KEEP: Statement = Statement::new(
     ("answer", Column::Text),
     ("at", Column::Int),
 ]);
+
+static KNOWN: Statement = Statement::new("db.find_account", "select id from accounts where id = $1");
+
+impl Db {
+    /// Refuses the id of no account, for reads of what somebody has.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn require_account(&self, user: UserId) -> Result<(), Error> {
+        let found = self.fetch(&KNOWN, &row![user], |row| row.id::<UserId>(0)).await?;
+        if found.is_empty() { Err(Refusal::not_found("account", user).into()) } else { Ok(()) }
+    }
+}
 
 pub(crate) async fn lock_gates(tx: &mut Tx<'_>, users: &BTreeSet<UserId>) -> Result<(), Error> {
     let missing: Vec<&UserId> = users.iter().filter(|user| !tx.gates.contains_key(user)).collect();

@@ -11,6 +11,7 @@
 //! What every command gets for that: batches, savepoints, retries, one effect per idempotency key, timings.
 
 mod announce;
+mod audit;
 pub mod check;
 mod clock;
 mod command;
@@ -29,9 +30,10 @@ mod value;
 mod writer;
 
 pub use announce::{Announcement, announce};
+pub use audit::{AuditRow, audit};
 pub use check::{Breach, Invariant};
 pub use clock::Clock;
-pub use command::{Command, Meta, new_key};
+pub use command::{Act, Command, Meta, new_key};
 pub use engine::Engine;
 pub use error::Error;
 pub use migrate::{migrate, run_once};

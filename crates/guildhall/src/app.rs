@@ -105,14 +105,16 @@ impl App {
 
     /// The routes of every service, with their descriptions.
     pub fn routes(&self) -> web::Routes {
-        pages::described()
+        let mut routes = pages::described()
             .merge(self.accounts.routes())
             .merge(self.catalogue.routes())
             .merge(self.wallet.routes())
             .merge(self.stock.routes())
             .merge(self.orders.routes())
             .merge(self.payments.routes())
-            .merge(self.library.routes())
+            .merge(self.library.routes());
+        pages::description::complete(routes.get_openapi_mut());
+        routes
     }
 
     /// Stops the jobs, answers what was taken, closes the database.

@@ -116,10 +116,13 @@ pub(crate) fn start(app: &App, jobs: &Jobs) {
     jobs.every("purge kept answers", PURGE_EVERY, move || {
         let (purge, before) = (purge.clone(), db.now().plus_us(-hours * HOUR_US));
         async move {
-            match purge.send(db::Meta::ours("purge"), before).await {
-                // Nothing was old enough.
-                Err(Error::Refused(_)) => Ok(0),
-                other => other,
+            loop {
+                match purge.send(db::Meta::ours("purge"), before).await {
+                    Ok(db::PurgeAnswers::MAX) => {}
+                    // Nothing was old enough, or nothing is any more.
+                    Ok(_) | Err(Error::Refused(_)) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
             }
         }
     });

@@ -2,15 +2,15 @@
 //! Refuses to call a run good whose rows do not fit its answers: it then ends with 1.
 
 pub mod driver;
-mod ground;
-mod prepare;
-mod prepared;
-mod process;
+pub mod ground;
+pub mod prepare;
+pub mod prepared;
+pub mod process;
 pub mod report;
-mod run;
-mod start;
-mod terms;
-mod verify;
+pub mod run;
+pub mod start;
+pub mod terms;
+pub mod verify;
 
 use crate::checks;
 use crate::cli::Settings;

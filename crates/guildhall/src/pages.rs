@@ -1,5 +1,7 @@
 //! Routes that belong to no service: health, metrics, the API's description and the pages of error codes.
 
+pub(crate) mod description;
+
 use crate::App;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};

@@ -2,7 +2,7 @@
 
 use crate::decide;
 use crate::model::{Key, Library, Owned, Source};
-use db::{Column, Command, Error, Meta, Rank, Row, Rows, Statement, Tx, row};
+use db::{Act, Column, Command, Error, Meta, Rank, Row, Rows, Statement, Tx, row};
 use kernel::{Instant, Outcome, ProductId, Refusal, UserId};
 use std::collections::BTreeSet;
 
@@ -159,6 +159,11 @@ impl Command for Grant {
 
     fn gates(&self, input: &GrantAsk, gates: &mut BTreeSet<UserId>) {
         gates.insert(input.user);
+    }
+
+    fn privileged(&self, input: &GrantAsk, _reply: &Owned) -> Option<Act> {
+        let detail = serde_json::json!({ "product": input.product });
+        Some(Act { act: "library.granted", subject: format!("account/{}", input.user), detail })
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a GrantAsk], now: Instant) -> Result<Vec<Outcome<Owned>>, Error> {

@@ -49,13 +49,19 @@ impl LibraryService {
         Ok(found.into_iter().next().ok_or_else(|| Refusal::not_found("product in this library:", product))?)
     }
 
-    /// When a product was played, newest first.
+    /// When an owned product was played, newest first.
+    ///
+    /// # Errors
+    /// `not-found` when it is not owned.
     pub async fn plays(&self, user: UserId, product: ProductId, after: Option<&Cursor>, size: Option<u32>) -> Result<Page<Played>, Error> {
         let size = page::size(size)?;
         let below = after.map_or(Ok(i64::MAX), Cursor::number)?;
         let played =
             |row: &db::Row| Ok(Played { product: ProductId(row.int(0)?), seq: row.int(1)?, minutes: row.int(2)?, at: row.instant(3)? });
         let plays = self.db.fetch(&PLAYS, &row![user, product, below, size + 1], played).await?;
+        if plays.is_empty() {
+            self.read(user, product).await?;
+        }
         Ok(Page::cut(plays, size, |play| Cursor::of(play.seq)))
     }
 }

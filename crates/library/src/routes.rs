@@ -60,7 +60,7 @@ async fn read(State(library): State<LibraryService>, who: Who, Path(product): Pa
 }
 
 /// When you played a product, newest first.
-#[utoipa::path(get, path = "/v1/library/{product}/plays", tag = "library", security(("token" = [])), params(("product" = ProductId, Path), ListQuery), responses((status = 200, body = Page<Played>)))]
+#[utoipa::path(get, path = "/v1/library/{product}/plays", tag = "library", security(("token" = [])), params(("product" = ProductId, Path), ListQuery), responses((status = 200, body = Page<Played>), (status = 404, body = web::ProblemBody)))]
 async fn plays(
     State(library): State<LibraryService>,
     who: Who,
@@ -77,13 +77,14 @@ async fn play(State(library): State<LibraryService>, Path(product): Path<Product
 }
 
 /// What an account owns, for operators.
-#[utoipa::path(get, path = "/v1/accounts/{user}/library", tag = "library", security(("token" = [])), params(("user" = UserId, Path), ListQuery), responses((status = 200, body = Page<Owned>)))]
+#[utoipa::path(get, path = "/v1/accounts/{user}/library", tag = "library", security(("token" = [])), params(("user" = UserId, Path), ListQuery), responses((status = 200, body = Page<Owned>), (status = 404, body = web::ProblemBody)))]
 async fn list_of(
     State(library): State<LibraryService>,
     _: Operator,
     Path(user): Path<UserId>,
     Query(query): Query<ListQuery>,
 ) -> Answer<Page<Owned>> {
+    library.db.require_account(user).await?;
     Reply::ok(library.list(user, query.cursor.as_ref(), query.size).await?)
 }
 

@@ -88,9 +88,17 @@ static CANDIDATES: Statement = Statement::new(
 .rows(SERVED)
 .locks(Rank::Other);
 
-// Rows of the same aggregates up to the version that is wanted, but for parked ones, which hold up nobody.
+// Rows of the same aggregates up to the version that is wanted, but for parked ones, which hold up nobody. The forms differ because
+// without an index on the aggregate SQLite reads the whole row set again for each row of a join, and Postgres does so for the subquery.
 static OTHERS: Statement = Statement::new(
     "outbox.claim_others",
+    "select o.id, o.topic, o.aggregate, o.version, o.due_at
+     from outbox o
+     where o.aggregate in (select aggregate from rows)
+       and o.due_at < 253402300799000000
+       and o.version <= (select r.version from rows r where r.aggregate = o.aggregate)",
+)
+.on_postgres(
     "select o.id, o.topic, o.aggregate, o.version, o.due_at
      from rows r join outbox o on o.aggregate = r.aggregate and o.version <= r.version
      where o.due_at < 253402300799000000",

@@ -125,7 +125,8 @@ async fn a_sink_that_panics_or_answers_too_little_loses_nothing(bed: &Bed) {
     bed.say(&[("t", "a", 1), ("t", "b", 1)]).await;
     for (time, sent, left) in [(1, 0, 2), (2, 0, 2), (3, 2, 0)] {
         assert_eq!(outbox.drain_once().await.unwrap(), sent);
-        assert_eq!((*times.lock(), bed.rows().await), (time, left));
+        let rows = bed.rows().await;
+        assert_eq!((*times.lock(), rows), (time, left));
         bed.db.clock().advance_us(60 * SECOND_US);
     }
 }
@@ -149,13 +150,12 @@ async fn two_drains_side_by_side_send_each_row_once_and_in_order(bed: &Bed) {
         elsewhere.clock().advance_us(SECOND_US);
     }
     assert_eq!(sent, 3_000);
-    let got = sink.got.lock();
+    let got = sink.got.lock().clone();
     assert_eq!(got.iter().map(|(_, _, id)| *id).collect::<BTreeSet<_>>().len(), 3_000);
     assert_eq!(got.len(), 3_000, "each once");
     let mut versions: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     got.iter().for_each(|(aggregate, version, _)| versions.entry(aggregate).or_default().push(*version));
     assert!(versions.values().all(|versions| versions.is_sorted()), "in order");
-    drop(got);
     elsewhere.close().await;
 }
 

@@ -18,6 +18,7 @@ static ORDER_STATE: Invariant = Invariant {
              from orders o
          ) o
          where ready <> case when state = 'ordered' then 1 else 0 end or paid <> case when state = 'paid' then 1 else 0 end
+            or state not in ('ready', 'ordered', 'paid', 'cancelled')
          union all
          select 'payment ' || lower({hex p.id}), 'no order'
          from payment p
@@ -40,6 +41,7 @@ static ONE_LIVE: Invariant = Invariant {
              from payment p
          ) p
          where items = 0
+            or state not in ('ready', 'paid', 'partially_refunded', 'refund_in_progress', 'refunded', 'expired', 'cancelled')
             or (paid_at is null) <> (state in ('ready', 'expired', 'cancelled'))
             or (state = 'refund_in_progress') <> (requested > 0)
             or (state = 'refunded') <> (done = items and requested = 0)
@@ -76,7 +78,7 @@ static LEDGER: Invariant = Invariant {
          full join (
              select replace(reference, '-', '') as id, cast(-sum(amount) as bigint) as taken
              from ledger
-             where counterparty = 'store' and reason in ('payment', 'refund')
+             where counterparty = 'store'
              group by reference
          ) l on l.id = p.id
          where coalesce(p.due, 0) <> coalesce(l.taken, 0)",
@@ -123,7 +125,7 @@ static HOLDS: Invariant = Invariant {
          from hold h
          where not exists (
              select 1 from payment p join payment_item i on i.payment = p.id and i.product = h.product left join refund f on f.id = i.refund
-             where p.id = h.payment and i.limited = 1
+             where p.id = h.payment and p.user_id = h.user_id and i.limited = 1
                and ((h.state = 'held' and p.state = 'ready') or (h.state = 'sold' and p.paid_at is not null and coalesce(f.state, '') <> 'done'))
          )
          union all
@@ -136,7 +138,7 @@ static HOLDS: Invariant = Invariant {
 
 static REFUNDS: Invariant = Invariant {
     name: "payments.refunds-are-their-items",
-    says: "a refund that was done gave back the sum of its items, and each item's refund is one of its payment",
+    says: "a refund that was done gave back the sum of its items, it is of a payment of its player, and each item's refund is one of its payment",
     breaches: Statement::new(
         "check.payments_refunds",
         "select 'refund ' || lower({hex f.id}), 'amount ' || f.amount || ' of items ' || items
@@ -145,6 +147,10 @@ static REFUNDS: Invariant = Invariant {
              from refund f
          ) f
          where state <> 'declined' and amount <> items
+         union all
+         select 'refund ' || lower({hex f.id}), 'state ' || f.state || ', of no payment of its player or in no state there is'
+         from refund f
+         where f.state not in ('requested', 'done', 'declined') or not exists (select 1 from payment p where p.id = f.payment and p.user_id = f.user_id)
          union all
          select lower({hex i.payment}) || '/' || i.product, 'refund ' || lower({hex i.refund}) || ' is not one of its payment'
          from payment_item i

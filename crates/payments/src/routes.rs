@@ -1,6 +1,7 @@
 //! HTTP of payments: decode, call, reply. Cancelling an order and dropping an item are here, since they end payments.
 
 use crate::PaymentService;
+use crate::commands::PRODUCTS_MAX;
 use crate::queries::{Part, Settlement};
 use crate::views::{PaymentView, Receipt, RefundView};
 use axum::extract::State;
@@ -72,7 +73,7 @@ struct BuyBody {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "products": [4711] }))]
 struct RefundBody {
-    /// The items; all of them when it is left out.
+    /// The items, at most 200; all of them when it is left out.
     products: Option<Vec<ProductId>>,
 }
 
@@ -158,6 +159,9 @@ async fn settlements(
 
 fn distinct(products: Vec<ProductId>) -> Result<BTreeSet<ProductId>, Refusal> {
     let named = products.len();
+    if named > PRODUCTS_MAX {
+        return Err(Refusal::new(Code::BadBody, format!("products names {named} products: at most {PRODUCTS_MAX} would be right")));
+    }
     let set: BTreeSet<ProductId> = products.into_iter().collect();
     if set.len() == named {
         return Ok(set);

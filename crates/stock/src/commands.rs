@@ -3,7 +3,7 @@
 use crate::decide;
 use crate::model::{Hold, Stock, Stocks};
 use crate::sold_out::SoldOut;
-use db::{Announcement, Column, Command, Error, Meta, Rank, Rows, Statement, Tx, announce, row};
+use db::{Act, Announcement, Column, Command, Error, Meta, Rank, Rows, Statement, Tx, announce, row};
 use kernel::{Code, Instant, Outcome, PaymentId, ProductId, Refusal};
 use std::collections::{BTreeSet, HashMap};
 
@@ -149,6 +149,15 @@ impl Command for ChangeStock {
         write(tx, &stocks).await?;
         announce(tx, &announcements(&stocks)).await?;
         Ok(outcomes)
+    }
+
+    fn privileged(&self, input: &Change, _reply: &Stock) -> Option<Act> {
+        let (act, quantity) = match *input {
+            Change::Register(_, quantity) => ("stock.registered", quantity),
+            Change::Decrease(_, quantity) => ("stock.decreased", quantity),
+            Change::Increase(_, quantity) => ("stock.increased", quantity),
+        };
+        Some(Act { act, subject: format!("product/{}", input.product()), detail: serde_json::json!({ "quantity": quantity }) })
     }
 
     fn committed(&self, _input: &Change, outcome: &Outcome<Stock>) {

@@ -14,7 +14,7 @@ static BALANCE: Invariant = Invariant {
          from (select lower({hex user_id}) || '/' || currency as id, balance from wallet) w
          full join (select lower({hex user_id}) || '/' || currency as id, cast(sum(amount) as bigint) as total from ledger group by user_id, currency) l
            on l.id = w.id
-         where coalesce(w.balance, 0) <> coalesce(l.total, 0)",
+         where coalesce(w.balance, 0) <> coalesce(l.total, 0) or w.id is null",
     ),
 };
 

@@ -2,7 +2,7 @@
 
 use crate::decide;
 use crate::model::{Entry, Held, Posting, Wallets};
-use db::{Announcement, Column, Command, Error, Meta, Rank, Rows, Statement, Tx, announce, row};
+use db::{Act, Announcement, Column, Command, Error, Meta, Rank, Rows, Statement, Tx, announce, row};
 use kernel::{Currency, Instant, Outcome, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +80,11 @@ impl Command for Post {
 
     fn gates(&self, input: &Posting, gates: &mut BTreeSet<UserId>) {
         gates.insert(input.user);
+    }
+
+    fn privileged(&self, input: &Posting, reply: &Entry) -> Option<Act> {
+        let detail = serde_json::json!({ "amount_minor": reply.amount_minor, "currency": reply.currency, "seq": reply.seq });
+        Some(Act { act: "wallet.posted", subject: format!("account/{}", input.user), detail })
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Posting], now: Instant) -> Result<Vec<Outcome<Entry>>, Error> {

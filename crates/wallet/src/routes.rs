@@ -59,19 +59,21 @@ async fn entries(State(wallet): State<Wallet>, who: Who, Query(query): Query<Ent
 }
 
 /// An account's balances, for operators.
-#[utoipa::path(get, path = "/v1/accounts/{user}/wallet", tag = "wallet", security(("token" = [])), params(("user" = UserId, Path)), responses((status = 200, body = Vec<Balance>)))]
+#[utoipa::path(get, path = "/v1/accounts/{user}/wallet", tag = "wallet", security(("token" = [])), params(("user" = UserId, Path)), responses((status = 200, body = Vec<Balance>), (status = 404, body = web::ProblemBody)))]
 async fn balances_of(State(wallet): State<Wallet>, _: Operator, Path(user): Path<UserId>) -> Answer<Vec<Balance>> {
+    wallet.db.require_account(user).await?;
     Reply::ok(wallet.balances(user).await?)
 }
 
 /// An account's ledger entries, for operators.
-#[utoipa::path(get, path = "/v1/accounts/{user}/wallet/entries", tag = "wallet", security(("token" = [])), params(("user" = UserId, Path), EntriesQuery), responses((status = 200, body = Page<Entry>)))]
+#[utoipa::path(get, path = "/v1/accounts/{user}/wallet/entries", tag = "wallet", security(("token" = [])), params(("user" = UserId, Path), EntriesQuery), responses((status = 200, body = Page<Entry>), (status = 404, body = web::ProblemBody)))]
 async fn entries_of(
     State(wallet): State<Wallet>,
     _: Operator,
     Path(user): Path<UserId>,
     Query(query): Query<EntriesQuery>,
 ) -> Answer<Page<Entry>> {
+    wallet.db.require_account(user).await?;
     Reply::ok(wallet.entries(user, query.currency, query.cursor.as_ref(), query.size).await?)
 }
 

@@ -29,6 +29,7 @@ pub struct Ask<T> {
 /// The body of a request that needs none: nothing, or `{}`.
 #[derive(Debug, Clone, Copy, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub struct Nothing {}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ask<T> {
@@ -108,6 +109,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         return Err(Refusal::new(Code::BadText, "the body holds a NUL character (\\u0000): text without it would be right"));
     }
     let text = if bytes.is_empty() { b"{}" } else { bytes };
+    // The decoder would take a list as the fields in their order, and then names would guard nothing.
+    if text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Refusal::new(Code::BadBody, "the body is a list: an object with named fields would be right"));
+    }
     serde_json::from_slice(text).map_err(|e| Refusal::new(Code::BadBody, format!("the body is not what this route takes: {e}")))
 }
 
@@ -133,6 +138,11 @@ mod tests {
         assert!(!holds_nul(br#"{"name":"a\\u0000b"}"#));
         assert!(holds_nul(br#"{"name":"a\\\u0000b"}"#));
         assert!(!holds_nul(b"{\"name\":\"a\\"));
+    }
+
+    #[test]
+    fn a_list_is_no_body() {
+        assert!(parse::<Nothing>(b" []").unwrap_err().detail.contains("an object"));
     }
 
     #[test]

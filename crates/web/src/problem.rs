@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kernel::{Code, Refusal};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -63,6 +64,18 @@ impl Problem {
     }
 }
 
+/// A detail repeats the offending value, which may be as long as a body: more than this many bytes help nobody.
+const DETAIL_MAX: usize = 2_000;
+
+/// The text's start and end with a mark between them, where it is too long: the value comes first, what would be right last.
+fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= DETAIL_MAX {
+        return Cow::Borrowed(text);
+    }
+    let (head, tail) = (text.floor_char_boundary(DETAIL_MAX / 2), text.ceil_char_boundary(text.len() - DETAIL_MAX / 4));
+    Cow::Owned(format!("{} … {}", &text[..head], &text[tail..]))
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.refusal.code;
@@ -71,7 +84,7 @@ impl IntoResponse for Problem {
             code: code.as_str(),
             title: code.title(),
             status: code.status(),
-            detail: &self.refusal.detail,
+            detail: &shortened(&self.refusal.detail),
             facts: self.refusal.facts.as_ref(),
         };
         let text = serde_json::to_vec(&body).expect("a problem is plain data");
@@ -89,5 +102,18 @@ impl IntoResponse for Problem {
             response.extensions_mut().insert(Fault(fault));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_detail_keeps_its_start_and_its_end() {
+        let long = format!("{} is not a currency: USD would be right", "길".repeat(20_000));
+        let told = shortened(&long);
+        assert!(told.len() < DETAIL_MAX && told.starts_with('길') && told.ends_with("USD would be right"), "{told}");
+        assert_eq!(shortened("short"), "short");
     }
 }

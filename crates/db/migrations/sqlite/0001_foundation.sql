@@ -24,6 +24,7 @@ create table outbox (
 ) strict;
 
 create index outbox_due on outbox (due_at);
+create index outbox_aggregate on outbox (aggregate, version);
 
 -- Who wants which topic; a topic without a subscriber writes no outbox rows.
 create table subscription (

@@ -1,7 +1,7 @@
 //! Drives servers through the lines of a plan and gathers the figures.
 //! Refuses to begin a run while events of the one before are still on their way.
 
-use super::driver::{self, Amount, Errors, Load, OnResponse, Outcome, Requests};
+use super::driver::{self, Amount, Errors, Load, OnResponse, Outcome};
 use super::ground::Ground;
 use super::prepare::bar;
 use super::prepared::{Prepared, Round};
@@ -248,8 +248,8 @@ fn drive_all(load: &Load, targets: &[SocketAddr]) -> Result<Outcome, driver::Err
             .iter()
             .enumerate()
             // All count the requests in `taken`, so each request is sent once.
-            .map(|(place, target)| (Load { target: *target, connections: share(place), ..load.clone() }, scope))
-            .map(|(part, scope)| scope.spawn(move || driver::run(&part)))
+            .map(|(place, target)| Load { target: *target, connections: share(place), ..load.clone() })
+            .map(|part| scope.spawn(move || driver::run(&part)))
             .collect();
         running.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
     });
@@ -284,17 +284,15 @@ fn tenths(value: f64) -> Value {
     json!((value * 10.0).round() / 10.0)
 }
 
-/// A request maker for tests and for a single request again and again.
-#[cfg(test)]
-fn always(request: Vec<u8>) -> Requests {
-    let request = bytes::Bytes::from(request);
-    Arc::new(move |_| request.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::{Router, routing::get};
+
+    fn always(request: Vec<u8>) -> driver::Requests {
+        let request = bytes::Bytes::from(request);
+        Arc::new(move |_| request.clone())
+    }
 
     async fn server(status: u16) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -283,7 +283,7 @@ roomy_engines! {
                 bad.extend(queries.iter().filter(|_| taken.contains(&name)).map(|query| (*query, "bad-query")));
             }
             if taken.contains(&"cursor") {
-                bad.extend(["cursor=nonsense", "cursor=%F0%9F%8E%AE", "cursor=", "cursor=%00"].map(|query| (query, "bad-cursor")));
+                bad.extend(["cursor=%21nonsense", "cursor=%F0%9F%8E%AE", "cursor=", "cursor=%00"].map(|query| (query, "bad-cursor")));
             }
             for (query, expected) in bad {
                 let what = format!("{} with {query}", route.name());

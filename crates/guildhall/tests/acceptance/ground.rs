@@ -61,7 +61,6 @@ pub(super) fn roomy(config: &mut Config) {
 /// A signed-in person's session.
 pub(super) struct SignedIn {
     pub(super) person: Person,
-    pub(super) session: String,
     pub(super) refresh_token: String,
 }
 
@@ -71,7 +70,7 @@ pub(super) async fn signed_in(world: &World, email: &str, roles: &[Role]) -> Sig
     let id = world.app.accounts.create_user(email, PASSWORD, "Ada", roles).await.unwrap();
     let pair = world.nobody().post("/v1/sessions", json!({ "email": email, "password": PASSWORD })).await.expect(201);
     let person = world.as_person(id, roles).with_token(pair["access_token"].as_str().unwrap());
-    SignedIn { person, session: text(&pair["session"]), refresh_token: text(&pair["refresh_token"]) }
+    SignedIn { person, refresh_token: text(&pair["refresh_token"]) }
 }
 
 /// The things that paths and bodies name.
