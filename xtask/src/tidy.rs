@@ -8,6 +8,7 @@ mod error_pages;
 mod headers;
 mod lengths;
 mod migrations;
+mod parity_tests;
 mod schema;
 mod sql;
 mod words;
@@ -37,7 +38,7 @@ struct Tree {
 
 type Rule = fn(&Tree) -> Vec<Breach>;
 
-const RULES: [(&str, Rule); 10] = [
+const RULES: [(&str, Rule); 11] = [
     ("every Rust file says what it owns", headers::check),
     ("arrows between crates point one way", arrows::check),
     ("only db names sqlx", arrows::check_sqlx),
@@ -45,6 +46,7 @@ const RULES: [(&str, Rule); 10] = [
     ("no long file grows longer", lengths::check),
     ("both engines have the same migrations", migrations::check),
     ("docs/schema.md is what the migrations make", schema::check),
+    ("every test that docs/parity.md names stands", parity_tests::check),
     ("no banned words", words::check),
     ("every crate is on the map", crates_named::check),
     ("no banned dependency", bans::check),

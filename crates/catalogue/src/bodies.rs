@@ -99,7 +99,10 @@ impl EditBody {
             (Some(minor), currency) => Some(Money { minor, currency: currency.unwrap_or(Currency::USD) }),
             (None, None) => None,
             (None, Some(currency)) => {
-                return Err(Refusal::new(Code::BadBody, format!("currency {currency} comes without price_minor: both or neither would be right")));
+                return Err(Refusal::new(
+                    Code::BadBody,
+                    format!("currency {currency} comes without price_minor: both or neither would be right"),
+                ));
             }
         };
         Ok(Edit {

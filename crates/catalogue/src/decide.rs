@@ -17,6 +17,10 @@ pub const NAME_MAX: usize = 500;
 pub const LABELS_MAX: usize = 50;
 /// The longest developer, publisher or genre, in characters.
 pub const LABEL_MAX: usize = 200;
+/// Entries of one list of a product's texts, as its screenshots, at most.
+pub const ENTRIES_MAX: usize = 500;
+/// The longest entry of such a list, in characters: an address.
+pub const ENTRY_MAX: usize = 2_000;
 /// The most copies a limit for one player may name.
 pub const PLAYER_LIMIT_MAX: i64 = 1_000_000;
 
@@ -294,17 +298,37 @@ fn check_detail(detail: &Detail) -> Outcome<()> {
     text::check("detail.short_description", &detail.short_description, 0, 1_000)?;
     text::check("detail.description", &detail.description, 0, 200_000)?;
     text::check("detail.about", &detail.about, 0, 200_000)?;
+    text::check("detail.header_image", &detail.header_image, 0, ENTRY_MAX)?;
+    text::check("detail.website", &detail.website, 0, ENTRY_MAX)?;
+    let lists = [
+        ("detail.categories", &detail.categories),
+        ("detail.languages", &detail.languages),
+        ("detail.audio_languages", &detail.audio_languages),
+        ("detail.screenshots", &detail.screenshots),
+        ("detail.movies", &detail.movies),
+    ];
+    for (field, entries) in lists {
+        check_count(field, entries.len(), ENTRIES_MAX)?;
+        entries.iter().try_for_each(|entry| text::check(field, entry, 1, ENTRY_MAX))?;
+    }
+    check_count("detail.tags", detail.tags.len(), ENTRIES_MAX)?;
+    detail.tags.iter().try_for_each(|tag| text::check("detail.tags", &tag.name, 1, LABEL_MAX))?;
     if detail.reception.is_some() {
         return Err(Refusal::new(Code::BadBody, "detail.reception comes with imports only: a detail without it would be right"));
     }
     Ok(())
 }
 
+fn check_count(field: &str, count: usize, max: usize) -> Outcome<()> {
+    if count <= max {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::BadBody, format!("{field} has {count} entries: at most {max} would be right")))
+}
+
 /// The names, each once, in their order.
 fn labels(field: &str, names: &[String]) -> Outcome<Vec<String>> {
-    if names.len() > LABELS_MAX {
-        return Err(Refusal::new(Code::BadBody, format!("{field} has {} names: at most {LABELS_MAX} would be right", names.len())));
-    }
+    check_count(field, names.len(), LABELS_MAX)?;
     let mut seen = BTreeSet::new();
     for name in names {
         text::check(field, name, 1, LABEL_MAX)?;

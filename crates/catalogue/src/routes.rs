@@ -87,8 +87,7 @@ async fn list(State(catalogue): State<Catalogue>, Query(query): Query<ProductsQu
         (number, None) => At::Page(page_number(number)?),
     };
     let (genre, size) = (query.genre, page::size(query.size)?);
-    let ProductsQuery { state, platform, price_min, price_max, sort, direction, .. } =
-        ProductsQuery { genre: None, cursor: None, ..query };
+    let ProductsQuery { state, platform, price_min, price_max, sort, direction, .. } = ProductsQuery { genre: None, cursor: None, ..query };
     let query = ListQuery { genre, state, platform, price_min, price_max, sort, direction, at, size };
     let snapshot = catalogue.snapshot();
     products(&catalogue, snapshot.list(&query, catalogue.db.now())?)
@@ -134,13 +133,23 @@ async fn add(State(catalogue): State<Catalogue>, _: StoreManager, ask: Ask<bodie
 
 /// Changes a product; what is left out stays.
 #[utoipa::path(patch, path = "/v1/products/{product}", tag = "catalogue", security(("token" = [])), params(("product" = ProductId, Path)), request_body = bodies::EditBody, responses((status = 200, body = Changed)))]
-async fn edit(State(catalogue): State<Catalogue>, _: StoreManager, Path(id): Path<ProductId>, ask: Ask<bodies::EditBody>) -> Answer<Changed> {
+async fn edit(
+    State(catalogue): State<Catalogue>,
+    _: StoreManager,
+    Path(id): Path<ProductId>,
+    ask: Ask<bodies::EditBody>,
+) -> Answer<Changed> {
     Reply::ok(catalogue.change(ask.meta, Asked::Edit(id, Box::new(ask.body.decoded()?))).await?)
 }
 
 /// Sets a product's sale, in place of the one there is. It is shown at once and counts from its start to its end.
 #[utoipa::path(put, path = "/v1/products/{product}/sale", tag = "catalogue", security(("token" = [])), params(("product" = ProductId, Path)), request_body = bodies::SaleBody, responses((status = 200, body = Changed)))]
-async fn set_sale(State(catalogue): State<Catalogue>, _: StoreManager, Path(id): Path<ProductId>, ask: Ask<bodies::SaleBody>) -> Answer<Changed> {
+async fn set_sale(
+    State(catalogue): State<Catalogue>,
+    _: StoreManager,
+    Path(id): Path<ProductId>,
+    ask: Ask<bodies::SaleBody>,
+) -> Answer<Changed> {
     let sale = Sale { percent: ask.body.percent, starts_at: ask.body.starts_at, ends_at: ask.body.ends_at };
     Reply::ok(catalogue.change(ask.meta, Asked::SetSale(id, sale)).await?)
 }
@@ -153,7 +162,12 @@ async fn remove_sale(State(catalogue): State<Catalogue>, _: StoreManager, Path(i
 
 /// Sets whether copies are counted by stock, and how many one player may buy.
 #[utoipa::path(put, path = "/v1/products/{product}/limit", tag = "catalogue", security(("token" = [])), params(("product" = ProductId, Path)), request_body = bodies::LimitBody, responses((status = 200, body = Changed)))]
-async fn set_limit(State(catalogue): State<Catalogue>, _: StoreManager, Path(id): Path<ProductId>, ask: Ask<bodies::LimitBody>) -> Answer<Changed> {
+async fn set_limit(
+    State(catalogue): State<Catalogue>,
+    _: StoreManager,
+    Path(id): Path<ProductId>,
+    ask: Ask<bodies::LimitBody>,
+) -> Answer<Changed> {
     Reply::ok(catalogue.change(ask.meta, Asked::SetLimit(id, ask.body.limited, ask.body.player_limit)).await?)
 }
 

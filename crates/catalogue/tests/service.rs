@@ -1,5 +1,7 @@
 //! The catalogue as a service, on both engines: lists and details over HTTP, changes by store managers, imports.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the error")]
+
 use catalogue::import::{self, Status};
 use catalogue::offers::{self, Offer};
 use db::{Command, Error, Meta, Statement, Tx};
@@ -62,11 +64,18 @@ impl Command for LoadOffers {
     type Input = BTreeSet<ProductId>;
     type Reply = Vec<(ProductId, i64, Option<u8>, bool, i64)>;
 
-    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a BTreeSet<ProductId>], _: Instant) -> Result<Vec<Outcome<Self::Reply>>, Error> {
+    async fn run<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        batch: &'a [&'a BTreeSet<ProductId>],
+        _: Instant,
+    ) -> Result<Vec<Outcome<Self::Reply>>, Error> {
         let mut outcomes = Vec::new();
         for asked in batch {
             let offers: HashMap<ProductId, Offer> = offers::load(tx, asked).await?;
-            let shown = offers.into_values().map(|offer| (offer.product, offer.effective_minor, offer.sale_percent, offer.limited, offer.player_limit));
+            let shown = offers
+                .into_values()
+                .map(|offer| (offer.product, offer.effective_minor, offer.sale_percent, offer.limited, offer.player_limit));
             outcomes.push(Ok(shown.collect()));
         }
         Ok(outcomes)

@@ -56,6 +56,8 @@ impl App {
     /// # Errors
     /// The database cannot be reached or migrated.
     pub async fn start(config: Config, secrets: &Secrets) -> Result<App, Error> {
+        // Queues take their metrics when they are made: from a recorder that is not there yet they would be lost.
+        std::sync::LazyLock::force(&pages::METRICS);
         let options = database_options(&config);
         db::migrate(&options).await?;
         let db = Db::open(options).await?;

@@ -1,6 +1,7 @@
 //! The whole application as its callers meet it: who may do what, what bad input does, what checks find, and the store at work.
 //! Leaves single rules to the crates that own them.
 
+#[cfg(test)]
 mod acceptance {
     mod api;
     mod authorisation;

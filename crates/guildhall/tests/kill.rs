@@ -5,6 +5,8 @@
 //! `GUILDHALL_KILLS` sets how often each engine's server is killed: 6 by default, so that the whole suite stays quick; 50 for a full run.
 //! `GUILDHALL_SEED` repeats a run's choices; the seed of every run is printed.
 
+#![expect(clippy::print_stdout, reason = "a run tells its figures, and its seed where it has one")]
+
 #[path = "kill/round.rs"]
 mod round;
 #[path = "processes/server.rs"]
@@ -116,7 +118,11 @@ async fn end(label: &str, store: &Store, rounds: &[Round], answered: usize) {
     server::check(store).await.unwrap_or_else(|told| panic!("at the end: {told}"));
     server.stop().await;
     let all: usize = rounds.iter().map(Round::requests).sum();
-    println!("{label}: {} deaths; of {all} requests {answered} were answered before, {} after; each happened once", rounds.len(), all - answered);
+    println!(
+        "{label}: {} deaths; of {all} requests {answered} were answered before, {} after; each happened once",
+        rounds.len(),
+        all - answered
+    );
 }
 
 #[test]

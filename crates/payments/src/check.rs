@@ -70,18 +70,23 @@ static LEDGER: Invariant = Invariant {
     says: "for each payment the ledger took its amount once it was paid, and gave back what was refunded; nothing else was paid to the store",
     breaches: Statement::new(
         "check.payments_ledger",
-        "select coalesce(p.id, l.id), 'paid ' || coalesce(p.due, 0) || ', in the ledger ' || coalesce(l.taken, 0)
-         from (
+        // Materialized, or SQLite looks through all payments again for each row of the ledger.
+        "with paid as materialized (
              select lower({hex id}) as id, case when paid_at is null then 0 else amount - refunded end as due
              from payment
-         ) p
-         full join (
-             select replace(reference, '-', '') as id, cast(-sum(amount) as bigint) as taken
+         ), taken as materialized (
+             select replace(reference, '-', '') as id, cast(-sum(amount) as bigint) as total
              from ledger
              where counterparty = 'store'
              group by reference
-         ) l on l.id = p.id
-         where coalesce(p.due, 0) <> coalesce(l.taken, 0)",
+         )
+         select 'payment ' || p.id, 'paid ' || p.due || ', in the ledger ' || coalesce(t.total, 0)
+         from paid p left join taken t on t.id = p.id
+         where p.due <> coalesce(t.total, 0)
+         union all
+         select 'ledger reference ' || t.id, t.total || ' went to the store for no payment'
+         from taken t left join paid p on p.id = t.id
+         where p.id is null",
     ),
 };
 

@@ -3,6 +3,8 @@
 //!
 //! A run has 2,000 buyers, so that the suite stays quick; `GUILDHALL_FULL=1` makes them 10,000.
 
+#![expect(clippy::print_stdout, reason = "a run tells its figures, and its seed where it has one")]
+
 use db::{Meta, Statement, row};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kernel::{OrderId, ProductId};

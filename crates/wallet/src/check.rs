@@ -10,11 +10,12 @@ static BALANCE: Invariant = Invariant {
     says: "a wallet's balance equals the sum of its ledger rows, and each ledger row has a wallet",
     breaches: Statement::new(
         "check.wallet_balance",
-        "select coalesce(w.id, l.id), 'balance ' || coalesce(w.balance, 0) || ', entries sum to ' || coalesce(l.total, 0)
-         from (select lower({hex user_id}) || '/' || currency as id, balance from wallet) w
-         full join (select lower({hex user_id}) || '/' || currency as id, cast(sum(amount) as bigint) as total from ledger group by user_id, currency) l
-           on l.id = w.id
-         where coalesce(w.balance, 0) <> coalesce(l.total, 0) or w.id is null",
+        "select lower({hex k.user_id}) || '/' || k.currency, 'balance ' || coalesce(w.balance, 0) || ', entries sum to ' || coalesce(l.total, 0)
+         from (select user_id, currency from wallet union select user_id, currency from ledger) k
+         left join wallet w on w.user_id = k.user_id and w.currency = k.currency
+         left join (select user_id, currency, cast(sum(amount) as bigint) as total from ledger group by user_id, currency) l
+           on l.user_id = k.user_id and l.currency = k.currency
+         where w.balance is null or coalesce(w.balance, 0) <> coalesce(l.total, 0)",
     ),
 };
 

@@ -177,6 +177,9 @@ impl Accounts {
         change.name.as_deref().map_or(Ok(()), model::check_name)?;
         let phone = change.phone.as_deref().map(|phone| Some(phone).filter(|phone| !phone.is_empty()));
         phone.flatten().map_or(Ok(()), model::check_phone)?;
+        if change.password.is_some() && change.email.is_none() {
+            return Err(Refusal::new(Code::BadBody, "password comes without email: both or neither would be right").into());
+        }
         let normal = change.email.as_deref().map(model::normal_email).transpose()?;
         let person = self.personal(user).await?;
         let email = match (&change.email, normal) {

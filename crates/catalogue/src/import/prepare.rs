@@ -187,10 +187,10 @@ mod tests {
     use crate::detail::{Detail, unpack};
     use crate::steam::{Limits, Reader};
 
-    fn prepare(json: &'static str, known: &Known) -> Prepared {
-        let mut reader = Reader::from_read(json.as_bytes(), None, Limits::default()).unwrap();
-        let chunk = reader.next().unwrap().unwrap();
-        Preparer::new().prepare(&chunk, known)
+    fn prepare(json: &'static str, known: &Known) -> Vec<Prepared> {
+        let reader = Reader::from_read(json.as_bytes(), None, Limits::default()).unwrap();
+        let mut preparer = Preparer::new();
+        reader.map(|chunk| preparer.prepare(&chunk.unwrap(), known)).collect()
     }
 
     const TWO: &str = r#"{"10": {"name": "Counter \"Strike\"", "price": 9.99, "detailed_description": "Line\none <b>&amp;</b> \"two\"",
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_document_written_by_hand_reads_as_a_detail() {
-        let prepared = prepare(TWO, &Known::new());
+        let prepared = &prepare(TWO, &Known::new())[0];
         let game = &prepared.games[0];
         let text = unpack(&prepared.documents[game.document.clone()]).unwrap();
         let detail: Detail = serde_json::from_str(&text).unwrap();
@@ -213,11 +213,14 @@ mod tests {
     #[test]
     fn a_known_game_is_left_out_and_a_bad_entry_is_named() {
         let first = prepare(TWO, &Known::new());
-        let known: Known = first.games.iter().map(|game| (game.app_id, game.fingerprint)).collect();
+        let known: Known = first.iter().flat_map(|prepared| &prepared.games).map(|game| (game.app_id, game.fingerprint)).collect();
         let again = prepare(TWO, &known);
-        assert!(again.games.is_empty() && again.documents.is_empty());
-        assert_eq!((again.unchanged, again.counts().read), (1, 2));
-        assert_eq!(again.bad[0].0, "11");
-        assert!(again.bad[0].1.contains("name"), "{}", again.bad[0].1);
+        assert!(again.iter().all(|prepared| prepared.games.is_empty() && prepared.documents.is_empty()));
+        let mut counts = Counts::default();
+        again.iter().for_each(|prepared| counts.add(prepared.counts()));
+        assert_eq!(counts, Counts { read: 2, unchanged: 1, bad: 1, ..Counts::default() });
+        let (app_id, reason) = again.iter().flat_map(|prepared| &prepared.bad).next().unwrap();
+        assert_eq!(app_id, "11");
+        assert!(reason.contains("name"), "{reason}");
     }
 }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use db::{Error, Meta};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kernel::{Money, SessionId, UserId};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use parking_lot::Mutex;
 use wallet::Posting;
 use web::{Role, Roles, Who};
 
@@ -85,13 +85,15 @@ impl Rush {
 /// The connections could not be opened.
 pub fn rush(address: SocketAddr, connections: usize, requests: Vec<Bytes>) -> Result<Rush, driver::Error> {
     let count = requests.len();
-    let requests: Requests = Arc::new(move |index| usize::try_from(index).ok().and_then(|index| requests.get(index)).cloned().unwrap_or_default());
+    let requests: Requests =
+        Arc::new(move |index| usize::try_from(index).ok().and_then(|index| requests.get(index)).cloned().unwrap_or_default());
     let refusals: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
     let counted = refusals.clone();
     let mut load = Load::new(address, connections, Amount::Requests(count as u64), requests);
     load.on_response = Some(Arc::new(move |_, status, body| {
         if status >= 400 {
-            let code = serde_json::from_slice::<serde_json::Value>(body).ok().and_then(|problem| Some(problem.get("code")?.as_str()?.to_owned()));
+            let code =
+                serde_json::from_slice::<serde_json::Value>(body).ok().and_then(|problem| Some(problem.get("code")?.as_str()?.to_owned()));
             *counted.lock().entry(code.unwrap_or_else(|| "unreadable".to_owned())).or_default() += 1;
         }
     }));

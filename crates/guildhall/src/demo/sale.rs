@@ -5,7 +5,7 @@ use super::client::{Ask, Client};
 use super::crowd::{self, Rush};
 use super::stage::Scene;
 use super::story::{Staff, Told};
-use super::teller::{Teller, count, ms};
+use super::teller::{Teller, count, ms, per_s, usd};
 use crate::load::report::Report;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -33,16 +33,20 @@ pub(super) async fn tell(scene: &Scene, teller: &Teller, staff: &Staff, buyers: 
     report(teller, &rush, connections);
     let granted = COPIES.min(buyers as u64);
     if rush.answered(201) != granted || rush.refused("sold-out") != buyers as u64 - granted {
-        return Err(format!("of {buyers} buyers {granted} should have a copy, but the answers were {:?}, {:?}", rush.outcome.by_status, rush.refusals));
+        return Err(format!(
+            "of {buyers} buyers {granted} should have a copy, but the answers were {:?}, {:?}",
+            rush.outcome.by_status, rush.refusals
+        ));
     }
-    let words = |stock: &Value| format!("{} sold, {} left, {} held of {}", stock["sold"], stock["available"], stock["held"], stock["registered"]);
+    let words =
+        |stock: &Value| format!("{} sold, {} left, {} held of {}", stock["sold"], stock["available"], stock["held"], stock["registered"]);
     told.step(Ask::get(format!("/v1/stocks/{product}")), 200, words).await?;
     Ok(())
 }
 
 async fn put_up(told: &mut Told<'_>, staff: &Staff) -> Result<i64, String> {
     let new = json!({ "name": "The Last Lantern: Founder's Edition", "price_minor": PRICE_CENTS, "currency": "USD", "genres": ["Adventure"], "limited": true });
-    let words = |made: &Value| format!("product {}, 49.99 USD, in counted copies", made["product"]);
+    let words = |made: &Value| format!("product {}, {}, in counted copies", made["product"], usd(&json!(PRICE_CENTS)));
     let made = told.step(Ask::post("/v1/products", new).by(&staff.token), 201, words).await?;
     let product = made["product"].as_i64().ok_or("a product that was added has no number")?;
     let stock = Ask::post(format!("/v1/stocks/{product}"), json!({ "quantity": COPIES })).by(&staff.token);
@@ -52,19 +56,18 @@ async fn put_up(told: &mut Told<'_>, staff: &Staff) -> Result<i64, String> {
 
 fn report(teller: &Teller, rush: &Rush, connections: usize) {
     let figures = Report::new("sale", connections, &rush.outcome);
-    let words = format!(
-        "{} over {} connections: {:.0} answers a second",
-        count(figures.requests),
-        count(connections as u64),
-        figures.requests_per_s
-    );
-    teller.fact("POST  /v1/payments/buy", rush.outcome.elapsed, &words);
-    teller.more(&format!("{:>7} got a copy            (201)", count(rush.answered(201))));
-    teller.more(&format!("{:>7} were told: sold out   (409)", count(rush.refused("sold-out"))));
+    let (requests, connections) = (count(figures.requests), count(connections as u64));
+    let rate = per_s(figures.requests, rush.outcome.elapsed);
+    teller.fact("POST  /v1/payments/buy", rush.outcome.elapsed, &format!("{requests} requests over {connections} connections, {rate}"));
     let time = |value_ms: f64| ms(Duration::from_secs_f64(value_ms / 1_000.0));
-    teller.more(&format!("{} half of them waited at most", format_args!("{:>7}", time(figures.p50_ms))));
-    teller.more(&format!("{} 99 of 100 waited at most", format_args!("{:>7}", time(figures.p99_ms))));
-    teller.more(&format!("{} the slowest of all", format_args!("{:>7}", time(figures.max_ms))));
+    let told = [
+        (count(rush.answered(201)), "got a copy (201)"),
+        (count(rush.refused("sold-out")), "were told that it is sold out (409)"),
+        (time(figures.p50_ms), "half of them waited at most"),
+        (time(figures.p99_ms), "99 of 100 waited at most"),
+        (time(figures.max_ms), "the longest wait"),
+    ];
+    told.iter().for_each(|(figure, words)| teller.more(&format!("{figure:>8}  {words}")));
     if figures.errors > 0 {
         teller.bad("errors", &format!("{:?}", figures.errors_by_kind));
     }

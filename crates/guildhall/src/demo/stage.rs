@@ -2,7 +2,7 @@
 //! Refuses settings that would make it work on data of yours.
 
 use super::Demo;
-use super::teller::{Teller, count};
+use super::teller::{Teller, count, per_s};
 use crate::cli::{Settings, import_bar, load_config, load_secrets, log, show_import};
 use crate::config::{Config, Override};
 use crate::load::driver::raise_file_limit;
@@ -69,10 +69,16 @@ impl Stage {
 fn config(settings: &Settings, demo: &Demo, folder: &Path) -> Result<Config, String> {
     for (given, flag) in [(settings.data.is_some(), "--data"), (settings.db.is_some(), "--db")] {
         if given {
-            return Err(format!("{flag} is not for the demo, which works in a temporary folder: `guildhall serve {flag} …` would be right"));
+            return Err(format!(
+                "{flag} is not for the demo, which works in a temporary folder: `guildhall serve {flag} …` would be right"
+            ));
         }
     }
-    let own = Settings { data: Some(folder.to_owned()), db: Some(format!("sqlite:{}", folder.join("guildhall.db").display())), ..settings.clone() };
+    let own = Settings {
+        data: Some(folder.to_owned()),
+        db: Some(format!("sqlite:{}", folder.join("guildhall.db").display())),
+        ..settings.clone()
+    };
     let set = |key: &str, value: &str, flag: &str| Override { key: key.to_owned(), value: value.to_owned(), flag: flag.to_owned() };
     let mut more = vec![set("outbox.mail_dir", "", "--data")];
     more.extend(demo.listen.as_deref().map(|listen| set("server.listen", listen, "--listen")));
@@ -129,8 +135,7 @@ async fn generated(file: PathBuf, teller: &Teller) -> Result<PathBuf, String> {
 
 fn tell(summary: &Summary, teller: &Teller) {
     let took = Duration::from_millis(summary.took_ms.max(1));
-    let per_s = summary.counts.read as f64 / took.as_secs_f64();
-    let words = format!("{} games, {per_s:.0} a second", count(summary.counts.added));
+    let words = format!("{} games, {}", count(summary.counts.added), per_s(summary.counts.read, took));
     teller.fact("imported", took, &words);
     if let Some((app_id, reason)) = summary.bad.first() {
         teller.more(&format!("{} entries could not be read, as app {app_id}: {reason}", count(summary.counts.bad)));

@@ -50,7 +50,10 @@ pub(super) async fn tell(scene: &Scene, teller: &Teller) -> Result<Staff, String
     let staff = staff(&mut told, scene).await?;
     let charge = json!({ "amount_minor": POINTS, "currency": "POINTS", "reference": "provider-receipt-7781" });
     let path = format!("/v1/accounts/{user}/wallet/credits");
-    told.step(Ask::post(path, charge).by(&staff.token), 200, |entry| format!("a payment provider charges {}", points(&entry["amount_minor"]))).await?;
+    told.step(Ask::post(path, charge).by(&staff.token), 200, |entry| {
+        format!("a payment provider charges {}", points(&entry["amount_minor"]))
+    })
+    .await?;
 
     teller.chapter("She looks around");
     let (first, second) = look_around(&mut told, scene, &staff).await?;
@@ -61,7 +64,8 @@ pub(super) async fn tell(scene: &Scene, teller: &Teller) -> Result<Staff, String
 
 async fn arrive(told: &mut Told<'_>, scene: &Scene) -> Result<(String, String), String> {
     let new = json!({ "email": PLAYER_EMAIL, "password": PASSWORD, "name": "Jane" });
-    let account = told.step(Ask::post("/v1/accounts", new), 201, |made| format!("account {} for {PLAYER_EMAIL}", short(text(&made["user"])))).await?;
+    let account =
+        told.step(Ask::post("/v1/accounts", new), 201, |made| format!("account {} for {PLAYER_EMAIL}", short(text(&made["user"])))).await?;
     let started = Instant::now();
     let mail = mail(&scene.app.config.mail_dir()).await?;
     let code = mail.lines().find_map(|line| line.strip_prefix("    ")).ok_or("the mail holds no code")?.trim().to_owned();
@@ -99,7 +103,9 @@ async fn staff(told: &mut Told<'_>, scene: &Scene) -> Result<Staff, String> {
 /// Finds two games; answers both as the catalogue shows them.
 async fn look_around(told: &mut Told<'_>, scene: &Scene, staff: &Staff) -> Result<(Value, Value), String> {
     let path = "/v1/products?sort=popularity&direction=descending&price_min=500&price_max=3000&size=50";
-    let popular = told.step(Ask::get(path), 200, |page| format!("{} games of 5 to 30 USD, the most popular first", count(number(&page["total"])))).await?;
+    let popular = told
+        .step(Ask::get(path), 200, |page| format!("{} games of 5 to 30 USD, the most popular first", count(number(&page["total"]))))
+        .await?;
     let games = popular["items"].as_array().map_or(&[][..], Vec::as_slice);
     let mut named = games.iter().filter_map(|game| Some((game, mistyped(text(&game["name"]))?)));
     let (Some((first, typed)), Some((second, _))) = (named.next(), named.next()) else {
@@ -125,9 +131,15 @@ async fn buy(told: &mut Told<'_>, token: &str, games: [&Value; 2]) -> Result<(),
         let words = |_: &Value| format!("{}, {}", text(&game["name"]), usd(&game["price_minor"]));
         told.step(Ask::post("/v1/wishlist", json!({ "product": game["id"] })).by(token), 201, words).await?;
     }
-    let order = told.step(Ask::post("/v1/orders", json!({})).by(token), 201, |order| format!("the wishlist becomes order {}", short(text(&order["id"])))).await?;
+    let order = told
+        .step(Ask::post("/v1/orders", json!({})).by(token), 201, |order| {
+            format!("the wishlist becomes order {}", short(text(&order["id"])))
+        })
+        .await?;
     let enter = Ask::post("/v1/payments", json!({ "order": order["id"] })).by(token);
-    let words = |payment: &Value| format!("{} at {} a dollar, fixed now and held for a while", points(&payment["amount_minor"]), payment["points_per_usd"]);
+    let words = |payment: &Value| {
+        format!("{} at {} a dollar, fixed from now on", points(&payment["amount_minor"]), count(number(&payment["points_per_usd"])))
+    };
     let payment = told.step(enter, 201, words).await?;
     let payment = format!("/v1/payments/{}", text(&payment["id"]));
     let pay = || Ask::post(format!("{payment}/pay"), json!({})).by(token).keyed("my-first-purchase");
@@ -136,24 +148,37 @@ async fn buy(told: &mut Told<'_>, token: &str, games: [&Value; 2]) -> Result<(),
     if again != receipt {
         return Err(format!("a repeated key got another receipt: {again} instead of {receipt}"));
     }
-    told.step(Ask::get("/v1/library").by(token), 200, |owned| format!("{} games are hers", owned["items"].as_array().map_or(0, Vec::len))).await?;
+    told.step(Ask::get("/v1/library").by(token), 200, |owned| format!("{} games are hers", owned["items"].as_array().map_or(0, Vec::len)))
+        .await?;
     let played = format!("/v1/library/{}/plays", games[0]["id"]);
-    told.step(Ask::post(played, json!({ "minutes": 42 })).by(token), 200, |owned| format!("{} minutes of {}", owned["minutes"], text(&games[0]["name"]))).await?;
+    told.step(Ask::post(played, json!({ "minutes": 42 })).by(token), 200, |owned| {
+        format!("{} minutes of {}", owned["minutes"], text(&games[0]["name"]))
+    })
+    .await?;
     let words = |refund: &Value| format!("{} come back for the one she never played", points(&refund["amount_minor"]));
     let refund = told.step(Ask::post(format!("{payment}/refunds"), json!({})).by(token), 201, words).await?;
     for refused in refund["refused"].as_array().into_iter().flatten() {
         told.teller.more(&format!("not refunded: {}", text(&refused["reason"])));
     }
-    let entries = told.step(Ask::get("/v1/wallet/entries?currency=POINTS").by(token), 200, |_| "every point, newest first".to_owned()).await?;
+    let entries =
+        told.step(Ask::get("/v1/wallet/entries?currency=POINTS").by(token), 200, |_| "every point, newest first".to_owned()).await?;
     for entry in entries["items"].as_array().into_iter().flatten() {
-        told.teller.more(&format!("{:<8} {:>16}   then {:>15}", text(&entry["reason"]), points(&entry["amount_minor"]), points(&entry["balance_after_minor"])));
+        told.teller.more(&format!(
+            "{:<8} {:>16}   then {:>15}",
+            text(&entry["reason"]),
+            points(&entry["amount_minor"]),
+            points(&entry["balance_after_minor"])
+        ));
     }
     Ok(())
 }
 
 /// The name with two letters of its longest word swapped; none for a name without such a word.
 fn mistyped(name: &str) -> Option<String> {
-    let word = name.split(' ').filter(|word| word.len() >= 6 && word.bytes().all(|byte| byte.is_ascii_alphabetic())).max_by_key(|word| word.len())?;
+    let word = name
+        .split(' ')
+        .filter(|word| word.len() >= 6 && word.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        .max_by_key(|word| word.len())?;
     let mut letters: Vec<char> = word.chars().collect();
     let at = (2..letters.len() - 1).find(|at| letters[*at] != letters[at + 1])?;
     letters.swap(at, at + 1);

@@ -79,7 +79,8 @@ impl Teller {
 
 /// A path with its ids cut to their last letters, which differ, and a long query cut at its end.
 fn shown(path: &str) -> String {
-    let segment = |segment: &str| if segment.len() == 36 && segment.is_ascii() { format!("…{}", &segment[30..]) } else { segment.to_owned() };
+    let segment =
+        |segment: &str| if segment.len() == 36 && segment.is_ascii() { format!("…{}", &segment[30..]) } else { segment.to_owned() };
     let path = path.split('/').map(segment).collect::<Vec<_>>().join("/");
     if path.chars().count() <= PATH_WIDTH { path } else { path.chars().take(PATH_WIDTH - 1).chain(['…']).collect() }
 }
@@ -112,6 +113,13 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// How fast that many were done in a time.
+pub(super) fn per_s(number: u64, took: Duration) -> String {
+    let us = took.as_micros().max(1);
+    let rate = u128::from(number) * 1_000_000 / us;
+    format!("{} a second", count(u64::try_from(rate).unwrap_or(u64::MAX)))
+}
+
 /// Points, or another whole amount of an answer.
 pub(super) fn points(minor: &serde_json::Value) -> String {
     let minor = minor.as_i64().unwrap_or_default();
@@ -133,8 +141,12 @@ mod tests {
     fn figures_are_set_as_people_read_them() {
         assert_eq!([count(7), count(999), count(1_000), count(1_234_567)], ["7", "999", "1,000", "1,234,567"]);
         assert_eq!([usd(&json!(5)), usd(&json!(123_456))], ["0.05 USD", "1,234.56 USD"]);
+        assert_eq!(per_s(10_000, Duration::from_millis(400)), "25,000 a second");
         assert_eq!(points(&json!(-7_787)), "-7,787 points");
-        assert_eq!([ms(Duration::from_micros(1_234)), ms(Duration::from_millis(45)), ms(Duration::from_millis(1_250))], ["1.23 ms", "45 ms", "1.2 s"]);
+        assert_eq!(
+            [ms(Duration::from_micros(1_234)), ms(Duration::from_millis(45)), ms(Duration::from_millis(1_250))],
+            ["1.23 ms", "45 ms", "1.2 s"]
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub struct Figures {
     /// One per line of the plan, the median of its runs.
     pub lines: Vec<Report>,
-    /// What did not fit between answers and database, and what a server complained about.
+    /// What did not fit between answers and database, and the errors in a server's log.
     pub wrong: Vec<String>,
     /// Whether the database was looked at.
     pub is_verified: bool,
@@ -49,7 +49,7 @@ impl Run<'_> {
             let targets = self.url.map_or_else(|| servers.iter().map(|server| server.address).collect(), |url| vec![url]);
             let ended = self.line(line, &servers, &targets, prepared, &mut figures.wrong).await;
             for server in servers {
-                figures.wrong.extend(server.complaints().into_iter().map(|told| format!("the server's log says: {told}")));
+                figures.wrong.extend(server.errors().into_iter().map(|told| format!("the server's log says: {told}")));
                 server.stop().await?;
             }
             figures.lines.push(ended?);

@@ -28,8 +28,12 @@ async fn stage(world: &World) -> Stage {
     let player = world.player().await;
     let charge = json!({ "amount_minor": 100_000, "currency": "POINTS", "reference": "receipt-1" });
     boss.post(&format!("/v1/accounts/{}/wallet/credits", player.id), charge).await.expect(200);
-    let (castle, knight, tower, plain) =
-        (world.product("Castle", 599).await, world.product("Knight", 100).await, world.product("Tower", 200).await, world.product("Plain", 300).await);
+    let (castle, knight, tower, plain) = (
+        world.product("Castle", 599).await,
+        world.product("Knight", 100).await,
+        world.product("Tower", 200).await,
+        world.product("Plain", 300).await,
+    );
     let (racer, rare) = (world.limited_product("Racer", 1999, 10).await, world.limited_product("Rare", 100, 3).await);
     boss.post(&format!("/v1/stocks/{racer}/decrease"), json!({ "quantity": 2 })).await.expect(200);
 

@@ -26,7 +26,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::hash_map("[a-z_]{1,12}", inner, 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
+            prop::collection::hash_map("[a-z_]{1,12}", inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
         ]
     })
 }
@@ -69,7 +70,9 @@ fn fuzz(world: &World, runtime: &tokio::runtime::Runtime) {
             runner().run(&bytes, |bytes| no_fault(runtime, &ground, route, &path, bytes)).unwrap();
             let good = (route.body)(&ground);
             let changes = prop::collection::vec((any::<prop::sample::Index>(), prop::option::weighted(0.9, any_json())), 1..3);
-            runner().run(&changes, |changes| no_fault(runtime, &ground, route, &path, mutated(&good, &changes).to_string().into_bytes())).unwrap();
+            runner()
+                .run(&changes, |changes| no_fault(runtime, &ground, route, &path, mutated(&good, &changes).to_string().into_bytes()))
+                .unwrap();
             runner().run(&any_json(), |body| no_fault(runtime, &ground, route, &path, body.to_string().into_bytes())).unwrap();
         }
         for part in route.parts() {
@@ -79,7 +82,19 @@ fn fuzz(world: &World, runtime: &tokio::runtime::Runtime) {
             runner().run(&nonsense, at).unwrap();
         }
         if route.reads() {
-            let names = prop::sample::select(vec!["q", "size", "page", "page_number", "cursor", "currency", "genre", "sort", "price_min", "subject", "actor"]);
+            let names = prop::sample::select(vec![
+                "q",
+                "size",
+                "page",
+                "page_number",
+                "cursor",
+                "currency",
+                "genre",
+                "sort",
+                "price_min",
+                "subject",
+                "actor",
+            ]);
             let query = (names, "(%[0-9A-F]{2}|[a-zA-Z0-9.-]){0,30}");
             let bare = path.split('?').next().unwrap().to_owned();
             runner().run(&query, |(name, value)| no_fault(runtime, &ground, route, &format!("{bare}?{name}={value}"), Vec::new())).unwrap();

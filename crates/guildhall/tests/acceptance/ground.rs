@@ -149,8 +149,22 @@ impl Ground {
         let key = text(&boss.post(&format!("/v1/games/{game}/keys"), asked).await.expect(201)["key"]);
         let (session, now) = (text(&second["session"]), world.db().now());
         Ground {
-            boss, boss_email, refresh_token, session, victim, products, limited, order_to_enter, order_to_cancel, order_of_two, ready_payment,
-            paid_payment, refund, game, key, now,
+            boss,
+            boss_email,
+            refresh_token,
+            session,
+            victim,
+            products,
+            limited,
+            order_to_enter,
+            order_to_cancel,
+            order_of_two,
+            ready_payment,
+            paid_payment,
+            refund,
+            game,
+            key,
+            now,
         }
     }
 }

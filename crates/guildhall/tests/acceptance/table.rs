@@ -113,9 +113,13 @@ pub(super) const ROUTES: &[Route] = &[
     read("/v1/games/{game}/keys", May::Team),
     write("POST", "/v1/games/{game}/keys", May::Team, 201, |_| json!({ "name": "web shop", "scopes": ["players:read", "claims:write"] })),
     write("DELETE", "/v1/games/{game}/keys/{key}", May::Team, 204, nothing),
-    write("POST", "/v1/accounts", May::Public, 201, |_| {
-        json!({ "email": "new@example.org", "password": PASSWORD, "name": "Jane", "phone": "+82 2-1234-5678" })
-    }),
+    write(
+        "POST",
+        "/v1/accounts",
+        May::Public,
+        201,
+        |_| json!({ "email": "new@example.org", "password": PASSWORD, "name": "Jane", "phone": "+82 2-1234-5678" }),
+    ),
     read("/v1/accounts/me", May::Player),
     write("PATCH", "/v1/accounts/me", May::Player, 200, |_| json!({ "name": "Jane D." })),
     read("/v1/accounts/me/export", May::Player),
@@ -134,7 +138,13 @@ pub(super) const ROUTES: &[Route] = &[
     write("POST", "/v1/accounts/{user}/unblock", May::Operator, 200, |_| json!({ "reason": "resolved" })),
     write("PUT", "/v1/accounts/{user}/roles/{role}", May::Admin, 200, nothing),
     write("DELETE", "/v1/accounts/{user}/roles/{role}", May::Admin, 200, nothing),
-    write("POST", "/v1/accounts/me/password", May::Player, 204, |_| json!({ "old_password": PASSWORD, "new_password": "staple battery horse" })),
+    write(
+        "POST",
+        "/v1/accounts/me/password",
+        May::Player,
+        204,
+        |_| json!({ "old_password": PASSWORD, "new_password": "staple battery horse" }),
+    ),
     // An admin is not erased: the row's success is a player's, in a test of its own.
     write("DELETE", "/v1/accounts/me", May::Player, 409, |_| json!({ "password": "staple battery horse" })),
     write("DELETE", "/v1/sessions/current", May::Player, 204, nothing),
@@ -179,7 +189,10 @@ impl Route {
 
     /// The path with the ground's things in it, and its query.
     pub(super) fn at(&self, ground: &Ground) -> String {
-        let path = self.parts().into_iter().fold(self.path.to_owned(), |path, part| path.replace(&format!("{{{part}}}"), &self.part(ground, part)));
+        let path = self
+            .parts()
+            .into_iter()
+            .fold(self.path.to_owned(), |path, part| path.replace(&format!("{{{part}}}"), &self.part(ground, part)));
         path + self.query
     }
 

@@ -43,7 +43,7 @@ impl Server {
                 if let Some(address) = address(&line)
                     && let Some(ready) = ready.take()
                 {
-                    drop(ready.send(address));
+                    let _ = ready.send(address);
                 }
                 // A full log loses its newest lines; the server must not wait for us to read them.
                 drop(lines.try_send(line));
