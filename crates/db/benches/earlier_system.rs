@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p db --bench earlier_system -- [POSTGRES_URL]`; without a URL on SQLite only. Ratios within one run are what counts.
 
+#![allow(clippy::print_stdout, clippy::cast_possible_wrap, reason = "a benchmark prints, and its numbers are small")]
+
 use db::{Column, Command, Db, Engine, Error, Meta, Options, Rows, Statement, Tx, row};
 use futures::stream::{self, StreamExt as _};
 use kernel::{Instant, Outcome};
@@ -32,11 +34,17 @@ const POSTGRES_TABLES: &str = "
     create table e_point (user_id bigint primary key, point bigint not null);";
 const COVERING_INDEX: &str = "create index e_covering on e_payment_product (payment_id, product_id, state)";
 
-static INSERT_PRODUCTS: Statement = Statement::new("e.products", "insert into e_product (id, name, price) select id, name, price from rows")
-    .rows(&[("id", Column::Int), ("name", Column::Text), ("price", Column::Int)]);
-static INSERT_CATEGORIES: Statement =
-    Statement::new("e.product_categories", "insert into e_product_category (product_id, category_id) select product_id, category_id from rows")
-        .rows(&[("product_id", Column::Int), ("category_id", Column::Int)]);
+static INSERT_PRODUCTS: Statement =
+    Statement::new("e.products", "insert into e_product (id, name, price) select id, name, price from rows").rows(&[
+        ("id", Column::Int),
+        ("name", Column::Text),
+        ("price", Column::Int),
+    ]);
+static INSERT_CATEGORIES: Statement = Statement::new(
+    "e.product_categories",
+    "insert into e_product_category (product_id, category_id) select product_id, category_id from rows",
+)
+.rows(&[("product_id", Column::Int), ("category_id", Column::Int)]);
 
 /// Stores products with their categories, as many as one transaction is given.
 struct Import;
@@ -55,8 +63,10 @@ impl Command for Import {
     }
 }
 
-static ITEMS: Statement =
-    Statement::new("e.items", "select product_id, state from e_payment_product where payment_id = $1 and state = 'ready' order by product_id");
+static ITEMS: Statement = Statement::new(
+    "e.items",
+    "select product_id, state from e_payment_product where payment_id = $1 and state = 'ready' order by product_id",
+);
 static DEDUCT: Statement = Statement::new("e.deduct", "update e_point set point = point - 100 where user_id = $1 and point >= 100");
 static MARK: Statement = Statement::new("e.mark", "update e_payment_product set state = 'paid' where payment_id = $1 and state = 'ready'");
 static PAY: Statement = Statement::new("e.pay", "update e_payment set state = 'paid' where id = $1 and state = 'ready'");
@@ -140,7 +150,8 @@ async fn payments(db: &Db, what: &str) {
     db.plain(&text).await.expect("payments are prepared");
     db.analyse().await.expect("statistics are gathered");
 
-    let plan = db.fetch(&EXPLAIN, &[], |row| if matches!(row, db::Row::Sqlite(_)) { row.text(3) } else { row.text(0) }).await.expect("a plan");
+    let plan =
+        db.fetch(&EXPLAIN, &[], |row| if matches!(row, db::Row::Sqlite(_)) { row.text(3) } else { row.text(0) }).await.expect("a plan");
     println!("\nPayments, {what}: {PAID} of {PAYMENTS} payments, a transaction each, statement by statement");
     plan.iter().for_each(|line| println!("  plan: {line}"));
     let queue = db.queue(Pay);

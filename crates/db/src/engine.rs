@@ -21,7 +21,7 @@ pub enum Engine {
 /// Where a database is.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
-    Sqlite(SqliteConnectOptions),
+    Sqlite(Box<SqliteConnectOptions>),
     Postgres(Box<PgConnectOptions>),
 }
 
@@ -38,12 +38,14 @@ impl Target {
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(5))
                 .foreign_keys(false)
-                .pragma("cache_size", "-16384")
+                .pragma("cache_size", "-32768")
+                .pragma("wal_autocheckpoint", "4000")
+                .pragma("mmap_size", "268435456")
                 .pragma("temp_store", "memory")
                 .pragma("journal_size_limit", "67108864")
                 .statement_cache_capacity(512)
                 .disable_statement_logging();
-            return Ok(Target::Sqlite(options));
+            return Ok(Target::Sqlite(Box::new(options)));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)
@@ -68,7 +70,7 @@ impl Target {
     pub(crate) async fn writer(&self) -> Result<Connection, Error> {
         match self {
             Target::Sqlite(options) => {
-                let options = options.clone().create_if_missing(true);
+                let options = options.as_ref().clone().create_if_missing(true);
                 SqliteConnection::connect_with(&options).await.map(|c| Connection::Sqlite(Box::new(c)))
             }
             Target::Postgres(options) => {
@@ -83,9 +85,9 @@ impl Target {
     /// Opens a connection that only reads.
     pub(crate) async fn reader(&self) -> Result<Connection, Error> {
         match self {
-            Target::Sqlite(options) => {
-                SqliteConnection::connect_with(&options.clone().pragma("query_only", "on")).await.map(|c| Connection::Sqlite(Box::new(c)))
-            }
+            Target::Sqlite(options) => SqliteConnection::connect_with(&options.as_ref().clone().pragma("query_only", "on"))
+                .await
+                .map(|c| Connection::Sqlite(Box::new(c))),
             Target::Postgres(options) => {
                 let options = options.as_ref().clone().options([("default_transaction_read_only", "on")]);
                 PgConnection::connect_with(&options).await.map(|c| Connection::Postgres(Box::new(c)))

@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, oneshot};
 
+/// What a caller waits for: the decision's outcome, or our fault.
+type Answer<C> = Result<Outcome<<C as Command>::Reply>, Error>;
+
 struct Waiting<C: Command> {
     meta: Meta,
     input: C::Input,
-    answer: oneshot::Sender<Result<Outcome<C::Reply>, Error>>,
+    answer: oneshot::Sender<Answer<C>>,
 }
 
 /// The inputs of one kind that one writer will take next.
@@ -72,7 +75,7 @@ impl<C: Command> Lane<C> {
         Lane { command, waiting: Mutex::default(), arrived, limit, depth, sizes }
     }
 
-    fn push(&self, meta: Meta, input: C::Input) -> Result<oneshot::Receiver<Result<Outcome<C::Reply>, Error>>, Error> {
+    fn push(&self, meta: Meta, input: C::Input) -> Result<oneshot::Receiver<Answer<C>>, Error> {
         let (answer, receiver) = oneshot::channel();
         {
             let mut waiting = self.waiting.lock();

@@ -158,7 +158,8 @@ fn row_source(columns: &[(&str, Column)], engine: Engine) -> String {
     };
     let columns: Vec<String> = columns.iter().enumerate().map(column).collect();
     let source = match engine {
-        Engine::Sqlite => "json_each($1)",
+        // Rows come as binary JSON, so that reading a column parses nothing again.
+        Engine::Sqlite => "jsonb_each($1)",
         Engine::Postgres => "jsonb_array_elements(cast($1 as jsonb))",
     };
     format!("with rows as (select {} from {source}{}) ", columns.join(", "), if engine == Engine::Postgres { " as value" } else { "" })
@@ -176,7 +177,7 @@ mod tests {
     fn one_text_is_rendered_for_both_engines() {
         assert_eq!(
             LOCKED.text(Engine::Sqlite),
-            "with rows as (select unhex(value ->> 0) as id, value ->> 1 as amount from json_each($1)) \
+            "with rows as (select unhex(value ->> 0) as id, value ->> 1 as amount from jsonb_each($1)) \
              select w.id from wallet w join rows r on r.id = w.id "
         );
         assert_eq!(

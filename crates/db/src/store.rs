@@ -9,9 +9,11 @@ use crate::writer::{Lanes, Writer};
 use crate::{Clock, Engine, Error, Row, Rows, Statement, Value};
 use kernel::Instant;
 use parking_lot::Mutex;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -61,6 +63,30 @@ struct Inner {
     stopping: Arc<AtomicBool>,
     wakes: Mutex<Vec<Arc<Notify>>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
+    writing_thread: WritingThread,
+}
+
+/// A thread of its own for what writers do between statements: among the tasks of a busy server each of their many short waits
+/// would end with a place at the back of a queue.
+struct WritingThread(Option<Runtime>);
+
+impl WritingThread {
+    fn start() -> Result<WritingThread, Error> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("writer").enable_all().build();
+        runtime.map(|runtime| WritingThread(Some(runtime))).map_err(|e| Error::Gone(format!("no thread for the writers: {e}")))
+    }
+
+    fn spawn(&self, writing: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.0.as_ref().expect("taken only when dropped").spawn(writing)
+    }
+}
+
+impl Drop for WritingThread {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Db {
@@ -83,6 +109,7 @@ impl Db {
             stopping: Arc::default(),
             wakes: Mutex::default(),
             writers: Mutex::default(),
+            writing_thread: WritingThread::start()?,
         };
         let db = Db { inner: Arc::new(inner) };
         db.read().await?;
@@ -138,7 +165,8 @@ impl Db {
             batch_max: self.inner.options.batch_max,
             stopping: self.inner.stopping.clone(),
         };
-        self.inner.writers.lock().push(tokio::spawn(writer.run()));
+        let running = self.inner.writing_thread.spawn(writer.run());
+        self.inner.writers.lock().push(running);
     }
 
     /// A connection for reads, from the pool.

@@ -1,5 +1,7 @@
 //! What every command gets from its queue: batches, one effect per key, isolation of what fails, an answer after the commit.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use db::{Column, Command, Db, Error, Meta, Options, Queue, Rows, Statement, Tx, row};
 use kernel::{Code, Instant, Outcome, Refusal};
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use lock::DataLock;
 pub(crate) use import::{bar as import_bar, show as show_import};
+pub use lock::DataLock;
 pub(crate) use serve::asked_to_stop;
 pub(crate) use start::log;
 pub use start::{load_config, load_secrets};

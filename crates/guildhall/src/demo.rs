@@ -112,7 +112,7 @@ fn invite(scene: &stage::Scene, teller: &Teller) {
          \x20 TOKEN=…   # the access_token of that answer\n\
          \x20 curl {url}/v1/library -H \"Authorization: Bearer $TOKEN\"\n\
          \x20 curl '{url}/v1/wallet/entries?currency=POINTS' -H \"Authorization: Bearer $TOKEN\"",
-        client::encoded("racng gmae"),
+        client::encoded("last lantren"),
     ));
     teller.line("");
     teller.line("The server stays up until Ctrl-C; its folder goes with it.");

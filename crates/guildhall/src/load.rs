@@ -13,7 +13,7 @@ pub mod terms;
 pub mod verify;
 
 use crate::checks;
-use crate::cli::Settings;
+use crate::cli::{Settings, asked_to_stop};
 use clap::Subcommand;
 use db::Db;
 use ground::{Conditions, Ground};
@@ -122,6 +122,14 @@ Example:
 }
 
 pub(crate) async fn run(settings: &Settings, load: Load) -> Result<ExitCode, String> {
+    tokio::select! {
+        ended = scenario(settings, load) => ended,
+        // Whoever interrupts it wants neither its server nor its folder to stay.
+        () = asked_to_stop() => Err("interrupted: its server was ended and its temporary folder removed".to_owned()),
+    }
+}
+
+async fn scenario(settings: &Settings, load: Load) -> Result<ExitCode, String> {
     match load {
         Load::Pay { drive, logins } => measure(settings, &Plan { logins, ..Plan::new(Scenario::Pay, drive) }).await,
         Load::Enter(drive) => measure(settings, &Plan::new(Scenario::Enter, drive)).await,
@@ -201,7 +209,11 @@ async fn measure(settings: &Settings, plan: &Plan) -> Result<ExitCode, String> {
 
 async fn breaches(db: &Db) -> Result<Vec<String>, String> {
     let breaches = checks::check(db).await.map_err(|e| e.to_string())?;
-    Ok(breaches.iter().take(10).map(|breach| format!("an invariant is broken: {}: {} {}", breach.invariant, breach.row, breach.what)).collect())
+    Ok(breaches
+        .iter()
+        .take(10)
+        .map(|breach| format!("an invariant is broken: {}: {} {}", breach.invariant, breach.row, breach.what))
+        .collect())
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
@@ -250,7 +262,9 @@ fn object(plan: &Plan, figures: &Figures, conditions: Option<&Conditions>) -> Va
 /// Gathered batches by batches of one, at the last number of connections.
 fn ratio(plan: &Plan, figures: &Figures) -> Option<f64> {
     match figures.lines.as_slice() {
-        [.., single, gathered] if plan.drive.compare && single.requests_per_s > 0.0 => Some(gathered.requests_per_s / single.requests_per_s),
+        [.., single, gathered] if plan.drive.compare && single.requests_per_s > 0.0 => {
+            Some(gathered.requests_per_s / single.requests_per_s)
+        }
         _ => None,
     }
 }

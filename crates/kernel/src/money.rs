@@ -18,6 +18,7 @@ impl Currency {
     /// The store's points by default; they have no smaller unit.
     pub const POINTS: Currency = Currency::known("POINTS");
 
+    #[expect(clippy::cast_possible_truncation, reason = "codes have at most twelve letters, and a longer one does not fit the array")]
     const fn known(code: &str) -> Currency {
         let bytes = code.as_bytes();
         let mut letters = [0; 12];

@@ -56,6 +56,9 @@ macro_rules! due {
 pub(crate) use due;
 
 // Another process may have subscribed the same name elsewhere; the last that started says where it goes.
+/// Rows one claim takes at most; the limit in its statements.
+pub(crate) const CLAIM_MAX: usize = 500;
+
 static SUBSCRIBE: Statement = Statement::new(
     "outbox.subscribe",
     "insert into subscription (topic, subscriber, target)
@@ -88,20 +91,13 @@ static CANDIDATES: Statement = Statement::new(
 .rows(SERVED)
 .locks(Rank::Other);
 
-// Rows of the same aggregates up to the version that is wanted, but for parked ones, which hold up nobody. The forms differ because
-// without an index on the aggregate SQLite reads the whole row set again for each row of a join, and Postgres does so for the subquery.
+// Rows of the same aggregates up to the version that is wanted, but for parked ones, which hold up nobody. The cross join has
+// SQLite look each row of the set up by the index on the aggregate, instead of reading the set again for each row of the table.
 static OTHERS: Statement = Statement::new(
     "outbox.claim_others",
     "select o.id, o.topic, o.aggregate, o.version, o.due_at
-     from outbox o
-     where o.aggregate in (select aggregate from rows)
-       and o.due_at < 253402300799000000
-       and o.version <= (select r.version from rows r where r.aggregate = o.aggregate)",
-)
-.on_postgres(
-    "select o.id, o.topic, o.aggregate, o.version, o.due_at
-     from rows r join outbox o on o.aggregate = r.aggregate and o.version <= r.version
-     where o.due_at < 253402300799000000",
+     from rows r cross join outbox o
+     where o.aggregate = r.aggregate and o.version <= r.version and o.due_at < 253402300799000000",
 )
 .rows(&[("aggregate", Column::Text), ("version", Column::Int)]);
 

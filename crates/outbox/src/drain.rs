@@ -1,6 +1,7 @@
 //! One round of sending: claim, send, settle, until nothing is due.
 //! Refuses to hold a transaction while somebody outside is waited for.
 
+use crate::commands::CLAIM_MAX;
 use crate::commands::Claimed;
 use crate::decide::{self, LEASE_S, Tried};
 use crate::{Outbox, Outgoing, Sink, changed};
@@ -41,7 +42,8 @@ impl Outbox {
             }
             let taken = self.send_and_settle(&claimed).await?;
             delivered += taken;
-            if taken == 0 {
+            // What came meanwhile waits for the next round: many small claims would cost the writer more than they deliver.
+            if taken == 0 || claimed.len() < CLAIM_MAX {
                 break;
             }
         }

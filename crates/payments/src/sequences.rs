@@ -364,8 +364,8 @@ fn a_sold_out_enter_cancels_the_order_and_returns_its_products_to_the_wishlist()
         world.apply(&Step::Create(who));
     }
     let orders: Vec<OrderId> = world.state.orders.rows.keys().copied().collect();
-    for (who, order) in orders.iter().enumerate().take(2) {
-        decide::enter(&mut world.state, &world.policy, user(who as u8), *order, PaymentId(Uuid::from_u128(900 + who as u128)), world.now)
+    for (who, order) in (0..2_u8).zip(&orders) {
+        decide::enter(&mut world.state, &world.policy, user(who), *order, PaymentId(Uuid::from_u128(900 + u128::from(who))), world.now)
             .unwrap();
     }
     let refusal = refused(decide::enter(&mut world.state, &world.policy, user(2), orders[2], PaymentId(Uuid::from_u128(999)), world.now));

@@ -1,5 +1,7 @@
 //! Paying over HTTP, on both engines: from wishlist to owned, and everything that must be refused.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use kernel::{PaymentId, ProductId};
 use serde_json::{Value, json};
 use testkit::{Person, World, both_engines};

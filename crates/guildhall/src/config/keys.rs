@@ -70,7 +70,7 @@ fn store(reader: &mut Reader) -> Store {
         refund_mode: reader.choice("store.refund_mode", RefundMode::Immediate, &refund_modes),
         refund_played_minutes_max: reader.whole("store.refund_played_minutes_max", 0, 0..=527_040),
         settlement_interval_s: reader.whole("store.settlement_interval_s", 3_600, 1..=DAY_S),
-        sweep_interval_ms: reader.whole("store.sweep_interval_ms", 500, 10..=3_600_000),
+        sweep_interval_ms: reader.whole("store.sweep_interval_ms", 250, 10..=3_600_000),
     }
 }
 

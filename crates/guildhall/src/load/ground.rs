@@ -128,11 +128,14 @@ pub struct Conditions {
 impl Conditions {
     /// The conditions now.
     pub async fn read(db: &Db) -> Result<Conditions, String> {
-        static ENGINE: Statement = Statement::new("load.engine", "select 'SQLite ' || sqlite_version() || ', write-ahead log, synchronous=FULL'")
-            .on_postgres(
-                "select 'Postgres ' || current_setting('server_version') || ', synchronous_commit=' || current_setting('synchronous_commit')
+        static ENGINE: Statement = Statement::new(
+            "load.engine",
+            "select 'SQLite ' || sqlite_version() || ', write-ahead log, synchronous=FULL'",
+        )
+        .on_postgres(
+            "select 'Postgres ' || current_setting('server_version') || ', synchronous_commit=' || current_setting('synchronous_commit')
                         || ', fsync=' || current_setting('fsync')",
-            );
+        );
         let engine = db.fetch(&ENGINE, &[], |row| row.text(0)).await.map_err(|e| e.to_string())?;
         Ok(Conditions {
             machine: machine(),

@@ -75,7 +75,9 @@ impl Preparing<'_> {
             Scenario::Browse => (Vec::new(), self.pages(&sizes)),
             Scenario::Login => {
                 let users = self.users(sizes.iter().copied().max().unwrap_or(1)).await?;
-                let round = |size: &u64| Round { shots: (0..count(*size)).map(|user| Shot { user: user % users.len(), number: 0, id: None }).collect() };
+                let round = |size: &u64| Round {
+                    shots: (0..count(*size)).map(|user| Shot { user: user % users.len(), number: 0, id: None }).collect(),
+                };
                 let rounds = sizes.iter().map(round).collect();
                 (users, rounds)
             }

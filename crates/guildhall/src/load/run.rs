@@ -67,7 +67,14 @@ impl Run<'_> {
         Ok(servers)
     }
 
-    async fn line(&self, line: &Line, servers: &[Server], targets: &[SocketAddr], prepared: &mut Prepared, wrong: &mut Vec<String>) -> Result<Report, String> {
+    async fn line(
+        &self,
+        line: &Line,
+        servers: &[Server],
+        targets: &[SocketAddr],
+        prepared: &mut Prepared,
+        wrong: &mut Vec<String>,
+    ) -> Result<Report, String> {
         if self.plan.warm_up() > 0 {
             let round = take(prepared)?;
             let load = self.load(line, targets, prepared, &round);
@@ -77,7 +84,9 @@ impl Run<'_> {
         for number in 1..=self.plan.drive.runs.max(1) {
             let round = take(prepared)?;
             let (mut report, run_wrong) = self.run(line, servers, targets, prepared, &round).await?;
-            wrong.extend(run_wrong.into_iter().map(|told| format!("{}, {} connections, run {number}: {told}", line.label, line.connections)));
+            wrong.extend(
+                run_wrong.into_iter().map(|told| format!("{}, {} connections, run {number}: {told}", line.label, line.connections)),
+            );
             if let Some(most) = servers.iter().map(Server::rss_max_bytes).max() {
                 report.extra.insert("server_rss_max_mb".to_owned(), tenths(most as f64 / 1e6));
             }
@@ -87,7 +96,14 @@ impl Run<'_> {
     }
 
     /// One run with its figures, and what is wrong with it.
-    async fn run(&self, line: &Line, servers: &[Server], targets: &[SocketAddr], prepared: &Prepared, round: &Round) -> Result<(Report, Vec<String>), String> {
+    async fn run(
+        &self,
+        line: &Line,
+        servers: &[Server],
+        targets: &[SocketAddr],
+        prepared: &Prepared,
+        round: &Round,
+    ) -> Result<(Report, Vec<String>), String> {
         let mut wrong = Vec::new();
         if !self.is_drained().await? {
             wrong.push("events of before were still waiting".to_owned());
@@ -120,7 +136,8 @@ impl Run<'_> {
         }
         if let Some(beside) = beside {
             let logins = Report::new("logins", line.logins, &beside);
-            let told = json!({ "answered": logins.requests, "p50_ms": logins.p50_ms, "max_ms": logins.max_ms, "by_status": logins.by_status });
+            let told =
+                json!({ "answered": logins.requests, "p50_ms": logins.p50_ms, "max_ms": logins.max_ms, "by_status": logins.by_status });
             report.extra.insert("logins".to_owned(), told);
         }
         if self.plan.scenario == Scenario::Sale {
@@ -194,7 +211,10 @@ impl Run<'_> {
 fn take(prepared: &mut Prepared) -> Result<Round, String> {
     prepared.take().ok_or_else(|| {
         let name = prepared.scenario.name();
-        format!("all {} rounds that were prepared have been used: `guildhall load prepare {name}` with the same flags makes new ones", prepared.rounds.len())
+        format!(
+            "all {} rounds that were prepared have been used: `guildhall load prepare {name}` with the same flags makes new ones",
+            prepared.rounds.len()
+        )
     })
 }
 

@@ -37,7 +37,8 @@ pub struct Counts {
 /// Counts what runs add to.
 pub async fn count(db: &Db) -> Result<Counts, Error> {
     let number = |row: &db::Row, column| Ok::<u64, Error>(u64::try_from(row.int(column)?).unwrap_or(0));
-    let found = db.fetch(&COUNT, &[], |row| Ok(Counts { entered: number(row, 0)?, paid: number(row, 1)?, sessions: number(row, 2)? })).await?;
+    let found =
+        db.fetch(&COUNT, &[], |row| Ok(Counts { entered: number(row, 0)?, paid: number(row, 1)?, sessions: number(row, 2)? })).await?;
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
