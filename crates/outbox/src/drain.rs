@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Claims that one round makes at most, so that whoever stops the process waits for a bounded time.
 const CLAIMS_MAX: usize = 100;
+/// Behind a claim that was not full, rows gather for this long: many small claims would cost the writer more than they deliver.
+const GATHERING: Duration = Duration::from_millis(50);
 /// Sinks are given this long, half of the lease, so that what they took is settled before others may claim it.
 const SEND_MAX: Duration = Duration::from_secs(30);
 /// The gauges are set this often, since counting reads the whole table.
@@ -42,9 +44,11 @@ impl Outbox {
             }
             let taken = self.send_and_settle(&claimed).await?;
             delivered += taken;
-            // What came meanwhile waits for the next round: many small claims would cost the writer more than they deliver.
-            if taken == 0 || claimed.len() < CLAIM_MAX {
+            if taken == 0 {
                 break;
+            }
+            if claimed.len() < CLAIM_MAX {
+                tokio::time::sleep(GATHERING).await;
             }
         }
         Ok(delivered)
