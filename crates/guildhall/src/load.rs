@@ -208,6 +208,7 @@ async fn measure(settings: &Settings, plan: &Plan) -> Result<ExitCode, String> {
 }
 
 async fn breaches(db: &Db) -> Result<Vec<String>, String> {
+    db.analyse().await.map_err(|e| e.to_string())?;
     let breaches = checks::check(db).await.map_err(|e| e.to_string())?;
     Ok(breaches
         .iter()
