@@ -44,6 +44,8 @@ pub trait Command: Send + Sync + 'static {
     const NAME: &'static str;
     /// False when the answer holds a secret: a repeat is then told `already-done` instead.
     const KEEPS_ANSWER: bool = true;
+    /// False for work that guards itself against repeats, as a checkpoint does by its offsets: no key is kept for it.
+    const KEYED: bool = true;
     /// What is asked.
     type Input: Send + Sync + 'static;
     /// What is answered; kept with the key, so it must read back as it was written.
@@ -97,7 +99,7 @@ pub(crate) async fn attempt<C: Command>(
         command.gates(input, &mut users);
     }
     idempotency::lock_gates(tx, &users).await?;
-    let kept = idempotency::load(tx, asked.iter().map(|(meta, _)| *meta)).await?;
+    let kept = idempotency::load(tx, asked.iter().filter(|_| C::KEYED).map(|(meta, _)| *meta)).await?;
 
     let mut outcomes: Vec<Option<Outcome<C::Reply>>> = Vec::with_capacity(asked.len());
     let mut firsts: HashMap<(Option<UserId>, &str, &str), usize> = HashMap::with_capacity(asked.len());
@@ -137,7 +139,7 @@ pub(crate) async fn attempt<C: Command>(
         if let Some(act) = outcome.as_ref().ok().and_then(|reply| command.privileged(input, reply)) {
             acts.push(AuditRow { actor: meta.caller, act: act.act, subject: act.subject, detail: act.detail });
         }
-        if outcome.as_ref().map_or_else(|refusal| refusal.changed, |_| true) {
+        if C::KEYED && outcome.as_ref().map_or_else(|refusal| refusal.changed, |_| true) {
             to_keep.push((asked[i].0, text_of::<C>(&outcome)));
         }
         outcomes[i] = Some(outcome);

@@ -1,13 +1,13 @@
 //! The two engines: how a connection is opened and how one statement runs on it.
 //! Refuses other URLs than `sqlite:PATH` and `postgres://…`.
 
-use crate::{Error, Row, Rows, Statement, Value};
+use crate::sqlite::{File, Migration, Sqlite};
+use crate::{Column, Error, Row, Rows, Statement, Value};
 use futures::TryStreamExt as _;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Arguments as _, ConnectOptions as _, Connection as _};
 use std::str::FromStr as _;
-use std::time::Duration;
 
 /// Which database is underneath.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Engine {
 /// Where a database is.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
-    Sqlite(Box<SqliteConnectOptions>),
+    Sqlite(File),
     Postgres(Box<PgConnectOptions>),
 }
 
@@ -32,20 +32,7 @@ impl Target {
             if path.is_empty() {
                 return Err(Error::Broken("sqlite: names no file: sqlite:PATH would be right".to_owned()));
             }
-            let options = SqliteConnectOptions::new()
-                .filename(path)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(5))
-                .foreign_keys(false)
-                .pragma("cache_size", "-32768")
-                .pragma("wal_autocheckpoint", "4000")
-                .pragma("mmap_size", "268435456")
-                .pragma("temp_store", "memory")
-                .pragma("journal_size_limit", "67108864")
-                .statement_cache_capacity(512)
-                .disable_statement_logging();
-            return Ok(Target::Sqlite(Box::new(options)));
+            return Ok(Target::Sqlite(File { path: path.into(), statement_timeout_ms }));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)
@@ -69,37 +56,31 @@ impl Target {
     /// Opens a connection that writes.
     pub(crate) async fn writer(&self) -> Result<Connection, Error> {
         match self {
-            Target::Sqlite(options) => {
-                let options = options.as_ref().clone().create_if_missing(true);
-                SqliteConnection::connect_with(&options).await.map(|c| Connection::Sqlite(Box::new(c)))
-            }
+            Target::Sqlite(file) => file.open_writer().map(Connection::Sqlite),
             Target::Postgres(options) => {
                 // Writers look rows up by key. A plan made while a table was small must not go on reading all of it once it is large.
                 let by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
-                PgConnection::connect_with(&options.as_ref().clone().options(by_index)).await.map(|c| Connection::Postgres(Box::new(c)))
+                connect(&options.as_ref().clone().options(by_index)).await
             }
         }
-        .map_err(|e| Error::Gone(e.to_string()))
     }
 
     /// Opens a connection that only reads.
     pub(crate) async fn reader(&self) -> Result<Connection, Error> {
         match self {
-            Target::Sqlite(options) => SqliteConnection::connect_with(&options.as_ref().clone().pragma("query_only", "on"))
-                .await
-                .map(|c| Connection::Sqlite(Box::new(c))),
-            Target::Postgres(options) => {
-                let options = options.as_ref().clone().options([("default_transaction_read_only", "on")]);
-                PgConnection::connect_with(&options).await.map(|c| Connection::Postgres(Box::new(c)))
-            }
+            Target::Sqlite(file) => file.open_reader().map(Connection::Sqlite),
+            Target::Postgres(options) => connect(&options.as_ref().clone().options([("default_transaction_read_only", "on")])).await,
         }
-        .map_err(|e| Error::Gone(e.to_string()))
     }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<Connection, Error> {
+    PgConnection::connect_with(options).await.map(|c| Connection::Postgres(Box::new(c))).map_err(|e| Error::Gone(e.to_string()))
 }
 
 /// A connection to either engine.
 pub(crate) enum Connection {
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Sqlite),
     Postgres(Box<PgConnection>),
 }
 
@@ -117,25 +98,21 @@ impl Connection {
         statement: &'static Statement,
         rows: Option<Rows>,
         values: &[Value<'_>],
-        map: &mut (dyn FnMut(&Row) -> Result<T, Error> + Send),
+        map: &mut (dyn FnMut(&Row<'_>) -> Result<T, Error> + Send),
     ) -> Result<Vec<T>, Error> {
         let started = std::time::Instant::now();
         let text = statement.text(self.engine());
-        let mut found = Vec::new();
-        match self {
-            Connection::Sqlite(connection) => {
-                let mut stream = sqlx::query_with(text, sqlite_arguments(rows, values)).fetch(&mut **connection);
-                while let Some(row) = stream.try_next().await.map_err(|e| Error::of(statement.name, e))? {
-                    found.push(map(&Row::Sqlite(row)).map_err(|e| named(statement, e))?);
-                }
-            }
+        let found = match self {
+            Connection::Sqlite(connection) => connection.fetch(statement, text, rows, values, map).map_err(|e| named(statement, e))?,
             Connection::Postgres(connection) => {
-                let mut stream = sqlx::query_with(text, postgres_arguments(rows, values)).fetch(&mut **connection);
-                while let Some(row) = stream.try_next().await.map_err(|e| Error::of(statement.name, e))? {
+                let mut found = Vec::new();
+                let mut stream = sqlx::query_with(text, postgres_arguments(statement, rows, values)).fetch(&mut **connection);
+                while let Some(row) = stream.try_next().await.map_err(|e| Error::of_postgres(statement.name, e))? {
                     found.push(map(&Row::Postgres(row)).map_err(|e| named(statement, e))?);
                 }
+                found
             }
-        }
+        };
         statement.timing().record(started.elapsed());
         Ok(found)
     }
@@ -145,32 +122,46 @@ impl Connection {
         let started = std::time::Instant::now();
         let text = statement.text(self.engine());
         let touched = match self {
-            Connection::Sqlite(connection) => {
-                sqlx::query_with(text, sqlite_arguments(rows, values)).execute(&mut **connection).await.map(|done| done.rows_affected())
-            }
+            Connection::Sqlite(connection) => connection.execute(statement, text, rows, values)?,
             Connection::Postgres(connection) => {
-                sqlx::query_with(text, postgres_arguments(rows, values)).execute(&mut **connection).await.map(|done| done.rows_affected())
+                let ran = sqlx::query_with(text, postgres_arguments(statement, rows, values)).execute(&mut **connection).await;
+                ran.map_err(|e| Error::of_postgres(statement.name, e))?.rows_affected()
             }
-        }
-        .map_err(|e| Error::of(statement.name, e))?;
+        };
         statement.timing().record(started.elapsed());
         Ok(touched)
     }
 
     /// Runs plain text without arguments: transaction control, and SQL of tests and checks.
     pub(crate) async fn plain(&mut self, text: &str) -> Result<u64, Error> {
-        let query = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
         match self {
-            Connection::Sqlite(connection) => query.execute(&mut **connection).await.map(|done| done.rows_affected()),
-            Connection::Postgres(connection) => query.execute(&mut **connection).await.map(|done| done.rows_affected()),
+            Connection::Sqlite(connection) => connection.plain(text),
+            Connection::Postgres(connection) => {
+                let ran = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut **connection).await;
+                ran.map(|done| done.rows_affected()).map_err(|e| Error::of_postgres("plain", e))
+            }
         }
-        .map_err(|e| Error::of("plain", e))
+    }
+
+    /// Brings the schema up to date with the migrations of its engine.
+    pub(crate) async fn migrate(&mut self, migrator: &Migrator) -> Result<(), Error> {
+        match self {
+            Connection::Sqlite(connection) => connection.migrate(migrator.iter().map(|one| Migration {
+                version: one.version,
+                name: &one.description,
+                text: one.sql.as_str(),
+                checksum: &one.checksum,
+            })),
+            Connection::Postgres(connection) => {
+                migrator.run(&mut **connection).await.map_err(|e| Error::Broken(format!("migrations: {e}")))
+            }
+        }
     }
 
     pub(crate) async fn close(self) {
         // The server notices a connection that is only dropped as well; closing is a courtesy.
         match self {
-            Connection::Sqlite(connection) => drop(connection.close().await),
+            Connection::Sqlite(connection) => drop(connection),
             Connection::Postgres(connection) => drop(connection.close().await),
         }
     }
@@ -183,27 +174,20 @@ fn named(statement: &Statement, error: Error) -> Error {
     }
 }
 
-fn sqlite_arguments(rows: Option<Rows>, values: &[Value<'_>]) -> SqliteArguments {
-    let mut arguments = SqliteArguments::default();
-    let mut add = |value: Value<'_>| {
-        match value {
-            Value::Null => arguments.add(None::<i64>),
-            Value::Int(number) => arguments.add(number),
-            Value::Text(text) => arguments.add(text.into_owned()),
-            Value::Bytes(bytes) => arguments.add(bytes.into_owned()),
-        }
-        .expect("numbers, text and bytes always encode");
-    };
-    if let Some(rows) = rows {
-        add(Value::Text(rows.into_json().into()));
-    }
-    values.iter().cloned().for_each(add);
-    arguments
-}
-
-fn postgres_arguments(rows: Option<Rows>, values: &[Value<'_>]) -> PgArguments {
+/// The row set comes first, an array for each of its columns.
+fn postgres_arguments(statement: &Statement, rows: Option<Rows>, values: &[Value<'_>]) -> PgArguments {
     let mut arguments = PgArguments::default();
-    let mut add = |value: Value<'_>| {
+    if let Some(rows) = rows {
+        for (at, (_, column)) in statement.columns.iter().enumerate() {
+            match column {
+                Column::Int => arguments.add(rows.ints(at)),
+                Column::Text => arguments.add(rows.texts(at)),
+                Column::Bytes => arguments.add(rows.bytes(at)),
+            }
+            .expect("numbers, text and bytes always encode");
+        }
+    }
+    for value in values.iter().cloned() {
         match value {
             // Sent as text: a statement that may be given null casts its argument.
             Value::Null => arguments.add(None::<String>),
@@ -212,10 +196,6 @@ fn postgres_arguments(rows: Option<Rows>, values: &[Value<'_>]) -> PgArguments {
             Value::Bytes(bytes) => arguments.add(bytes.into_owned()),
         }
         .expect("numbers, text and bytes always encode");
-    };
-    if let Some(rows) = rows {
-        add(Value::Text(rows.into_json().into()));
     }
-    values.iter().cloned().for_each(add);
     arguments
 }

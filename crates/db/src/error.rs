@@ -2,6 +2,7 @@
 //! Refuses to be shown to callers: they get a code, the log gets the rest.
 
 use kernel::{Code, Refusal};
+use rusqlite::ErrorCode;
 
 /// A fault of the database or of how it was used.
 #[derive(Debug, thiserror::Error)]
@@ -38,32 +39,39 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn row(column: usize, source: sqlx::Error) -> Error {
+    pub(crate) fn row(column: usize, source: &dyn std::fmt::Display) -> Error {
         Error::Broken(format!("column {column}: {source}"))
     }
 
-    /// Sorts an error of a statement by what to do next.
-    pub(crate) fn of(statement: &'static str, source: sqlx::Error) -> Error {
+    /// Sorts an error of a statement on Postgres by what to do next.
+    pub(crate) fn of_postgres(statement: &'static str, source: sqlx::Error) -> Error {
         if is_gone(&source) {
             return Error::Gone(format!("{statement}: {source}"));
         }
         let Some(db) = source.as_database_error() else { return Error::Broken(format!("{statement}: {source}")) };
-        if db.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
-            return match db.code().as_deref() {
-                // serialization failure, deadlock, lock not available
-                Some("40001" | "40P01" | "55P03") => Error::Again(format!("{statement}: {source}")),
-                // administrator shutdown, crash shutdown, cannot connect now, too many connections
-                Some("57P01" | "57P02" | "57P03" | "53300" | "25P03" | "57P05") => Error::Gone(format!("{statement}: {source}")),
-                // cancelled by the statement time limit
-                Some("57014") => Error::Full(format!("{statement}: {source}")),
-                Some(code) if code.starts_with("53") || code.starts_with("58") => Error::Full(format!("{statement}: {source}")),
-                _ => Error::Data { statement, source: source.into() },
-            };
+        match db.code().as_deref() {
+            // serialization failure, deadlock, lock not available
+            Some("40001" | "40P01" | "55P03") => Error::Again(format!("{statement}: {source}")),
+            // administrator shutdown, crash shutdown, cannot connect now, too many connections
+            Some("57P01" | "57P02" | "57P03" | "53300" | "25P03" | "57P05") => Error::Gone(format!("{statement}: {source}")),
+            // cancelled by the statement time limit
+            Some("57014") => Error::Full(format!("{statement}: {source}")),
+            Some(code) if code.starts_with("53") || code.starts_with("58") => Error::Full(format!("{statement}: {source}")),
+            _ => Error::Data { statement, source: source.into() },
         }
-        // SQLite's extended code; its low byte is the primary one (https://sqlite.org/rescode.html).
-        match db.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
-            Some(5 | 6) => Error::Again(format!("{statement}: {source}")),
-            Some(10 | 11 | 13 | 14) => Error::Full(format!("{statement}: {source}")),
+    }
+
+    /// Sorts an error of a statement on SQLite by what to do next.
+    pub(crate) fn of_sqlite(statement: &'static str, source: rusqlite::Error) -> Error {
+        let Some(failure) = source.sqlite_error() else { return Error::Broken(format!("{statement}: {source}")) };
+        match failure.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Again(format!("{statement}: {source}")),
+            // The time limit interrupts what runs too long.
+            ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::DiskFull
+            | ErrorCode::CannotOpen
+            | ErrorCode::OperationInterrupted => Error::Full(format!("{statement}: {source}")),
             _ => Error::Data { statement, source: source.into() },
         }
     }

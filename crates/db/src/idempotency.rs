@@ -38,6 +38,8 @@ static LOAD: Statement = Statement::new(
 )
 .rows(&[("caller", Column::Bytes), ("route", Column::Text), ("key", Column::Text)]);
 
+static NOW: Statement = Statement::new("db.now", "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)");
+
 // Another process may have written the key since it was looked for: the count differs and the turn runs again.
 static KEEP: Statement = Statement::new(
     "db.keep_answer",
@@ -83,6 +85,10 @@ pub(crate) async fn lock_gates(tx: &mut Tx<'_>, users: &BTreeSet<UserId>) -> Res
 
 pub(crate) async fn load<'m>(tx: &mut Tx<'_>, asked: impl Iterator<Item = &'m Meta>) -> Result<HashMap<Key<'m>, Kept>, Error> {
     let asked: Vec<&Meta> = asked.collect();
+    if asked.is_empty() {
+        tx.now = now_of(tx).await?;
+        return Ok(HashMap::new());
+    }
     let rows = Rows::of(&asked, |meta| row![scope(meta), meta.route, &meta.key]);
     let mut server_now = None;
     let found = tx
@@ -106,6 +112,16 @@ pub(crate) async fn load<'m>(tx: &mut Tx<'_>, asked: impl Iterator<Item = &'m Me
         Some(((meta.caller, meta.route, meta.key.as_str()), kept))
     });
     Ok(kept.collect())
+}
+
+/// The time for work without a key, read after its gates as well.
+async fn now_of(tx: &mut Tx<'_>) -> Result<Instant, Error> {
+    if tx.engine() == Engine::Sqlite {
+        return Ok(tx.clock.now());
+    }
+    let now = tx.fetch(&NOW, &[], |row| row.instant(0)).await?;
+    let now = now.into_iter().next().ok_or_else(|| Error::Broken("the server told no time".to_owned()))?;
+    Ok(tx.clock.shift(now))
 }
 
 pub(crate) async fn keep(tx: &mut Tx<'_>, answers: &[(&Meta, String)]) -> Result<(), Error> {

@@ -23,10 +23,12 @@ mod migrate;
 mod pool;
 mod purge;
 mod queue;
+mod sqlite;
 mod statement;
 mod store;
 mod tx;
 mod value;
+mod wal;
 mod writer;
 
 pub use announce::{Announcement, announce};

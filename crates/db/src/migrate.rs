@@ -1,8 +1,8 @@
 //! Brings the schema up to date: the same numbers and names for both engines, forward only.
 //! Refuses a migration that was changed after it ran; one from a newer binary is let be, so that an old binary keeps running.
 
-use crate::engine::{Connection, Target};
-use crate::{Db, Error, Options};
+use crate::engine::Target;
+use crate::{Db, Engine, Error, Options};
 use sqlx::migrate::Migrator;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -16,11 +16,11 @@ pub async fn migrate(options: &Options) -> Result<usize, Error> {
     // A migration may take longer than a statement of a request.
     let target = Target::parse(&options.url, 0)?;
     let mut connection = target.writer().await?;
-    let (migrator, ran) = match &mut connection {
-        Connection::Sqlite(connection) => (&SQLITE, lenient(&SQLITE).run(&mut **connection).await),
-        Connection::Postgres(connection) => (&POSTGRES, lenient(&POSTGRES).run(&mut **connection).await),
+    let migrator = match connection.engine() {
+        Engine::Sqlite => &SQLITE,
+        Engine::Postgres => &POSTGRES,
     };
-    ran.map_err(|e| Error::Broken(format!("migrations: {e}")))?;
+    connection.migrate(&lenient(migrator)).await?;
     connection.close().await;
     Ok(migrator.iter().count())
 }
@@ -38,11 +38,9 @@ impl Db {
     }
 
     /// Runs plain SQL on a connection of its own: for bulk preparation, maintenance and tests that break invariants on purpose.
+    /// No time limit ends it.
     pub async fn plain(&self, text: &str) -> Result<u64, Error> {
-        let mut connection = self.target().writer().await?;
-        let touched = connection.plain(text).await;
-        connection.close().await;
-        touched
+        run_once(self.url(), text).await
     }
 }
 

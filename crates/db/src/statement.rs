@@ -50,7 +50,7 @@ pub struct Statement {
     pub(crate) name: &'static str,
     text: &'static str,
     postgres_text: Option<&'static str>,
-    columns: &'static [(&'static str, Column)],
+    pub(crate) columns: &'static [(&'static str, Column)],
     pub(crate) rank: Rank,
     sqlite: OnceLock<&'static str>,
     postgres: OnceLock<&'static str>,
@@ -113,6 +113,11 @@ impl Statement {
             Engine::Postgres => self.postgres_text.unwrap_or(self.text),
             Engine::Sqlite => self.text,
         };
+        let renumbered = match engine {
+            Engine::Postgres if !self.columns.is_empty() => renumber(text, self.columns.len()),
+            _ => text.to_owned(),
+        };
+        let text = renumbered.as_str();
         let mut rendered = String::with_capacity(text.len() + 256);
         if !self.columns.is_empty() {
             rendered.push_str(&row_source(self.columns, engine));
@@ -147,22 +152,48 @@ fn render_hex(text: &str, engine: Engine) -> String {
     rendered
 }
 
-/// `with rows as (…)`: the JSON parameter as a table.
+/// `with rows as (…)`: the row set's parameters as a table.
 fn row_source(columns: &[(&str, Column)], engine: Engine) -> String {
-    let column = |(i, (name, kind)): (usize, &(&str, Column))| match (engine, kind) {
-        (Engine::Sqlite, Column::Bytes) => format!("unhex(value ->> {i}) as {name}"),
-        (Engine::Sqlite, _) => format!("value ->> {i} as {name}"),
-        (Engine::Postgres, Column::Int) => format!("cast(value ->> {i} as bigint) as {name}"),
-        (Engine::Postgres, Column::Text) => format!("value ->> {i} as {name}"),
-        (Engine::Postgres, Column::Bytes) => format!("decode(value ->> {i}, 'hex') as {name}"),
-    };
-    let columns: Vec<String> = columns.iter().enumerate().map(column).collect();
-    let source = match engine {
-        // Rows come as binary JSON, so that reading a column parses nothing again.
-        Engine::Sqlite => "jsonb_each($1)",
-        Engine::Postgres => "jsonb_array_elements(cast($1 as jsonb))",
-    };
-    format!("with rows as (select {} from {source}{}) ", columns.join(", "), if engine == Engine::Postgres { " as value" } else { "" })
+    match engine {
+        Engine::Sqlite => {
+            let column = |(i, (name, kind)): (usize, &(&str, Column))| match kind {
+                Column::Bytes => format!("unhex(value ->> {i}) as {name}"),
+                Column::Int | Column::Text => format!("value ->> {i} as {name}"),
+            };
+            let columns: Vec<String> = columns.iter().enumerate().map(column).collect();
+            // Rows come as binary JSON, so that reading a column parses nothing again.
+            format!("with rows as (select {} from jsonb_each($1)) ", columns.join(", "))
+        }
+        Engine::Postgres => {
+            let array = |(i, (_, kind)): (usize, &(&str, Column))| {
+                let kind = match kind {
+                    Column::Int => "bigint",
+                    Column::Text => "text",
+                    Column::Bytes => "bytea",
+                };
+                format!("cast(${} as {kind}[])", i + 1)
+            };
+            let arrays: Vec<String> = columns.iter().enumerate().map(array).collect();
+            let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+            format!("with rows as (select * from unnest({}) as row_set({})) ", arrays.join(", "), names.join(", "))
+        }
+    }
+}
+
+/// Further arguments are `$2` and on beside a row set; on Postgres its columns have taken more numbers than one.
+fn renumber(text: &str, taken: usize) -> String {
+    let mut parts = text.split('$');
+    let mut renumbered = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        renumbered.push('$');
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        match part[..digits].parse::<usize>() {
+            Ok(number) => renumbered.push_str(&(number + taken - 1).to_string()),
+            Err(_) => renumbered.push_str(&part[..digits]),
+        }
+        renumbered.push_str(&part[digits..]);
+    }
+    renumbered
 }
 
 #[cfg(test)]
@@ -182,9 +213,16 @@ mod tests {
         );
         assert_eq!(
             LOCKED.text(Engine::Postgres),
-            "with rows as (select decode(value ->> 0, 'hex') as id, cast(value ->> 1 as bigint) as amount \
-             from jsonb_array_elements(cast($1 as jsonb)) as value) \
+            "with rows as (select * from unnest(cast($1 as bytea[]), cast($2 as bigint[])) as row_set(id, amount)) \
              select w.id from wallet w join rows r on r.id = w.id for no key update of w"
         );
+    }
+
+    #[test]
+    fn further_arguments_follow_the_row_set() {
+        static FURTHER: Statement = Statement::new("test.further", "delete from t where id in (select id from rows) and at < $2")
+            .rows(&[("id", Column::Bytes), ("amount", Column::Int)]);
+        assert!(FURTHER.text(Engine::Sqlite).ends_with("and at < $2"));
+        assert!(FURTHER.text(Engine::Postgres).ends_with("and at < $3"));
     }
 }

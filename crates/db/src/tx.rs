@@ -62,6 +62,21 @@ impl<'c> Tx<'c> {
         self.connection.fetch(statement, Some(rows), &[], &mut map).await
     }
 
+    /// Reads what the row set names, with further arguments, which are `$2` and on.
+    pub async fn load_with<T>(
+        &mut self,
+        statement: &'static Statement,
+        rows: Rows,
+        arguments: &[Value<'_>],
+        mut map: impl FnMut(&Row) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.enter(statement)?;
+        self.connection.fetch(statement, Some(rows), arguments, &mut map).await
+    }
+
     /// Writes a row set; each row must touch exactly one row of the table, or the turn is run again.
     pub async fn write(&mut self, statement: &'static Statement, rows: Rows) -> Result<(), Error> {
         self.write_with(statement, rows, &[]).await
@@ -88,6 +103,15 @@ impl<'c> Tx<'c> {
         }
         self.enter(statement)?;
         self.connection.execute(statement, Some(rows), &[]).await
+    }
+
+    /// As [`Tx::write_some`], with further arguments, which are `$2` and on.
+    pub async fn write_some_with(&mut self, statement: &'static Statement, rows: Rows, arguments: &[Value<'_>]) -> Result<u64, Error> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        self.enter(statement)?;
+        self.connection.execute(statement, Some(rows), arguments).await
     }
 
     /// Runs a statement with arguments; returns how many rows it touched.

@@ -94,7 +94,7 @@ macro_rules! from_ids {
         }
     )+};
 }
-from_ids!(UserId, SessionId, OrderId, PaymentId, RefundId, HoldId, KeyId);
+from_ids!(UserId, SessionId, OrderId, PaymentId, RefundId, HoldId, KeyId, WebhookId, DeliveryId, ClaimId, FulfilmentId);
 
 /// The values of one row, or the arguments of a statement: `row![user, 7, "text"]`.
 #[macro_export]
@@ -102,11 +102,22 @@ macro_rules! row {
     ($($value:expr),* $(,)?) => { [$($crate::Value::from($value)),*] };
 }
 
-/// Many rows for one statement, passed as a single JSON parameter: an array of arrays.
+/// Many rows for one statement: SQLite gets them as one JSON parameter, an array of arrays; Postgres as an array per column.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
-    pub(crate) json: String,
-    pub(crate) count: u64,
+    count: usize,
+    cells: Vec<Cell>,
+    texts: String,
+    bytes: Vec<u8>,
+}
+
+/// A value of a row set; text and bytes lie one after the other, each with where it ends.
+#[derive(Debug, Clone, Copy)]
+enum Cell {
+    Null,
+    Int(i64),
+    Text { start: usize, end: usize },
+    Bytes { start: usize, end: usize },
 }
 
 impl Rows {
@@ -126,46 +137,29 @@ impl Rows {
 
     /// Adds a row; its values stand in the order of the statement's columns.
     pub fn push(&mut self, row: &[Value<'_>]) {
-        self.json.push(if self.count == 0 { '[' } else { ',' });
         self.count += 1;
-        self.json.push('[');
-        for (i, value) in row.iter().enumerate() {
-            if i > 0 {
-                self.json.push(',');
-            }
-            self.push_value(value);
-        }
-        self.json.push(']');
-    }
-
-    fn push_value(&mut self, value: &Value<'_>) {
-        use std::fmt::Write as _;
-        match value {
-            Value::Null => self.json.push_str("null"),
-            Value::Int(number) => write!(self.json, "{number}").expect("writing to a string cannot fail"),
-            Value::Text(text) => {
-                self.json.push_str(&serde_json::to_string(text.as_ref()).expect("a text is always JSON"));
-            }
-            Value::Bytes(bytes) => {
-                self.json.push('"');
-                self.push_hex(bytes);
-                self.json.push('"');
-            }
-        }
-    }
-
-    fn push_hex(&mut self, bytes: &[u8]) {
-        let mut digits = [0; 64];
-        for chunk in bytes.chunks(digits.len() / 2) {
-            let digits = &mut digits[..chunk.len() * 2];
-            hex::encode_to_slice(chunk, digits).expect("two digits for each byte");
-            self.json.push_str(std::str::from_utf8(digits).expect("hex digits are ASCII"));
+        for value in row {
+            let cell = match value {
+                Value::Null => Cell::Null,
+                Value::Int(number) => Cell::Int(*number),
+                Value::Text(text) => {
+                    let start = self.texts.len();
+                    self.texts.push_str(text);
+                    Cell::Text { start, end: self.texts.len() }
+                }
+                Value::Bytes(bytes) => {
+                    let start = self.bytes.len();
+                    self.bytes.extend_from_slice(bytes);
+                    Cell::Bytes { start, end: self.bytes.len() }
+                }
+            };
+            self.cells.push(cell);
         }
     }
 
     /// How many rows there are.
     pub fn len(&self) -> u64 {
-        self.count
+        self.count as u64
     }
 
     /// True when there is no row.
@@ -173,17 +167,83 @@ impl Rows {
         self.count == 0
     }
 
-    pub(crate) fn into_json(mut self) -> String {
-        self.json.push_str(if self.count == 0 { "[]" } else { "]" });
-        self.json
+    /// One JSON array of arrays, bytes in hex.
+    pub(crate) fn to_json(&self) -> String {
+        use std::fmt::Write as _;
+        let mut json = String::with_capacity(2 + self.cells.len() * 4 + self.texts.len() + self.texts.len() / 8 + self.bytes.len() * 2);
+        let width = self.width();
+        json.push('[');
+        for (i, cell) in self.cells.iter().enumerate() {
+            json.push_str(match i % width {
+                0 if i == 0 => "[",
+                0 => "],[",
+                _ => ",",
+            });
+            match *cell {
+                Cell::Null => json.push_str("null"),
+                Cell::Int(number) => write!(json, "{number}").expect("writing to a string cannot fail"),
+                Cell::Text { start, end } => push_json_text(&mut json, &self.texts[start..end]),
+                Cell::Bytes { start, end } => push_hex(&mut json, &self.bytes[start..end]),
+            }
+        }
+        json.push_str(if self.cells.is_empty() { "]" } else { "]]" });
+        json
+    }
+
+    fn width(&self) -> usize {
+        (self.cells.len() / self.count.max(1)).max(1)
+    }
+
+    fn column(&self, at: usize) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().skip(at).step_by(self.width())
+    }
+
+    /// A column of whole numbers; what is not one is null, which the table then refuses.
+    pub(crate) fn ints(&self, at: usize) -> Vec<Option<i64>> {
+        let number = |cell: &Cell| if let Cell::Int(number) = cell { Some(*number) } else { None };
+        self.column(at).map(number).collect()
+    }
+
+    /// A column of text.
+    pub(crate) fn texts(&self, at: usize) -> Vec<Option<&str>> {
+        let text = |cell: &Cell| if let Cell::Text { start, end } = *cell { Some(&self.texts[start..end]) } else { None };
+        self.column(at).map(text).collect()
+    }
+
+    /// A column of bytes.
+    pub(crate) fn bytes(&self, at: usize) -> Vec<Option<&[u8]>> {
+        let bytes = |cell: &Cell| if let Cell::Bytes { start, end } = *cell { Some(&self.bytes[start..end]) } else { None };
+        self.column(at).map(bytes).collect()
     }
 }
 
+fn push_json_text(json: &mut String, text: &str) {
+    // Most texts are names and states, in which nothing needs escaping.
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::to_string(text).expect("a text is always JSON"));
+    }
+}
+
+fn push_hex(json: &mut String, bytes: &[u8]) {
+    json.push('"');
+    let mut digits = [0; 64];
+    for chunk in bytes.chunks(digits.len() / 2) {
+        let digits = &mut digits[..chunk.len() * 2];
+        hex::encode_to_slice(chunk, digits).expect("two digits for each byte");
+        json.push_str(std::str::from_utf8(digits).expect("hex digits are ASCII"));
+    }
+    json.push('"');
+}
+
 /// One row that a statement returned; columns are read by position.
-pub enum Row {
-    /// A row of SQLite.
+pub enum Row<'r> {
+    /// A row of SQLite, where it stands.
     #[doc(hidden)]
-    Sqlite(sqlx::sqlite::SqliteRow),
+    Sqlite(&'r rusqlite::Row<'r>),
     /// A row of Postgres.
     #[doc(hidden)]
     Postgres(sqlx::postgres::PgRow),
@@ -194,15 +254,14 @@ macro_rules! getter {
         $(#[$doc])*
         pub fn $name(&self, column: usize) -> Result<$type, Error> {
             match self {
-                Row::Sqlite(row) => row.try_get(column),
-                Row::Postgres(row) => row.try_get(column),
+                Row::Sqlite(row) => row.get(column).map_err(|source| Error::row(column, &source)),
+                Row::Postgres(row) => row.try_get(column).map_err(|source| Error::row(column, &source)),
             }
-            .map_err(|source| Error::row(column, source))
         }
     };
 }
 
-impl Row {
+impl Row<'_> {
     getter!(
         /// A whole number.
         int -> i64
@@ -267,10 +326,12 @@ impl Row {
 
     fn slice(&self, column: usize) -> Result<&[u8], Error> {
         match self {
-            Row::Sqlite(row) => row.try_get(column),
-            Row::Postgres(row) => row.try_get(column),
+            Row::Sqlite(row) => {
+                let value = row.get_ref(column).map_err(|source| Error::row(column, &source))?;
+                value.as_blob().map_err(|source| Error::row(column, &source))
+            }
+            Row::Postgres(row) => row.try_get(column).map_err(|source| Error::row(column, &source)),
         }
-        .map_err(|source| Error::row(column, source))
     }
 
     fn fixed(&self, column: usize, bytes: &[u8]) -> Result<[u8; 16], Error> {
@@ -283,12 +344,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn columns_are_read_back_as_they_were_pushed() {
+        let rows = Rows::of([(1, "a", [1_u8, 2]), (2, "\u{e9}", [3, 4])], |(number, text, bytes)| row![number, text, bytes.to_vec()]);
+        assert_eq!(rows.ints(0), [Some(1), Some(2)]);
+        assert_eq!(rows.texts(1), [Some("a"), Some("\u{e9}")]);
+        assert_eq!(rows.bytes(2), [Some(&[1, 2][..]), Some(&[3, 4][..])]);
+        assert_eq!(rows.ints(1), [None, None]);
+    }
+
+    #[test]
     fn rows_are_one_json_array_of_arrays() {
         let mut rows = Rows::new();
         rows.push(&row![7, "a \"quoted\" text", None::<i64>]);
         rows.push(&row![vec![0xab_u8, 0x01], true, Instant(5)]);
         assert_eq!(rows.len(), 2);
-        assert_eq!(rows.into_json(), r#"[[7,"a \"quoted\" text",null],["ab01",1,5]]"#);
-        assert_eq!(Rows::new().into_json(), "[]");
+        assert_eq!(rows.to_json(), r#"[[7,"a \"quoted\" text",null],["ab01",1,5]]"#);
+        assert_eq!(Rows::new().to_json(), "[]");
     }
 }

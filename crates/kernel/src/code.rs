@@ -58,10 +58,15 @@ codes! {
     WrongState => "wrong-state", 409, "It is not in a state in which that can be done";
     HoldExpired => "hold-expired", 409, "The hold on limited stock has expired";
     NotRefundable => "not-refundable", 409, "Nothing of it can be refunded";
+    NotReached => "not-reached", 409, "The goal has not been reached";
+    AccountNeeded => "account-needed", 409, "The reward needs a linked account";
+    ClaimExpired => "claim-expired", 409, "The reward was not claimed in time";
+    BudgetSpent => "budget-spent", 409, "The campaign's budget is spent";
     OutOfBounds => "out-of-bounds", 409, "Stock stays between zero and what was registered";
     BodyTooLarge => "body-too-large", 413, "The body is larger than the limit";
     WrongMediaType => "wrong-media-type", 415, "The body must be application/json";
     KeyReused => "key-reused", 422, "The Idempotency-Key was used with another body";
+    InvalidDocument => "invalid-document", 422, "The document is not right";
     TooManyAttempts => "too-many-attempts", 429, "Too many attempts; wait before the next";
     Internal => "internal", 500, "The fault is ours; it was logged with the request id";
     Overloaded => "overloaded", 503, "The queue is full; try again shortly";

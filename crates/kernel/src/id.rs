@@ -80,6 +80,14 @@ uuid_ids! {
     HoldId,
     /// An API key of a game.
     KeyId,
+    /// What a player was granted for a goal.
+    ClaimId,
+    /// An item that a game team hands out.
+    FulfilmentId,
+    /// An endpoint that a game's events are sent to.
+    WebhookId,
+    /// One event on its way to one webhook.
+    DeliveryId,
 }
 
 /// A product of the catalogue: a positive number, given in order by the catalogue.

@@ -11,7 +11,7 @@ pub mod text;
 pub mod time;
 
 pub use code::Code;
-pub use id::{GameId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId, UserId, Uuid};
+pub use id::{ClaimId, DeliveryId, FulfilmentId, GameId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId, UserId, WebhookId, Uuid};
 pub use money::{Currency, Money};
 pub use page::{Cursor, Page};
 pub use refusal::{Outcome, Refusal};

@@ -26,6 +26,10 @@ schemas! {
     crate::RefundId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A refund's id";
     crate::HoldId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A hold's id";
     crate::KeyId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "An API key's id";
+    crate::WebhookId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A webhook's id";
+    crate::DeliveryId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A delivery's id";
+    crate::ClaimId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A claim's id";
+    crate::FulfilmentId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A fulfilment's id";
     crate::GameId => Type::String, None, "kartrider", "A game's id: 2 to 40 of a-z, 0-9 and inner hyphens";
     crate::ProductId => Type::Integer, Some(SchemaFormat::KnownFormat(KnownFormat::Int64)), 4711, "A product's id";
     crate::Currency => Type::String, None, "POINTS", "3 to 12 of A-Z";
