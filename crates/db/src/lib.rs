@@ -28,7 +28,6 @@ mod statement;
 mod store;
 mod tx;
 mod value;
-mod wal;
 mod writer;
 
 pub use announce::{Announcement, announce};

@@ -16,12 +16,11 @@ const STATEMENTS_MAX: usize = 512;
 /// Steps of the engine's machine between two looks at the time limit: well under a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 20_000;
 
-// A thread of its own empties the log (`wal.rs`); a writer does so only when the log has grown to 64 MiB all the same.
 const SETTINGS: &str = "pragma journal_mode = wal;
     pragma synchronous = full;
     pragma foreign_keys = off;
     pragma cache_size = -32768;
-    pragma wal_autocheckpoint = 16000;
+    pragma wal_autocheckpoint = 4000;
     pragma mmap_size = 268435456;
     pragma temp_store = memory;
     pragma journal_size_limit = 67108864;";

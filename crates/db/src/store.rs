@@ -5,14 +5,13 @@ use crate::command::Command;
 use crate::engine::Target;
 use crate::pool::{Pool, Pooled, Purpose};
 use crate::queue::{AnyLane, Lane, Queue, Surroundings};
-use crate::wal::Checkpointer;
 use crate::writer::{Lanes, Writer};
 use crate::{Clock, Engine, Error, Row, Rows, Statement, Value};
 use kernel::Instant;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -65,8 +64,6 @@ struct Inner {
     wakes: Mutex<Vec<Arc<Notify>>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     writing_thread: WritingThread,
-    turns: Arc<AtomicU64>,
-    checkpointer: Mutex<Option<Checkpointer>>,
 }
 
 /// A thread of its own for what writers do between statements: among the tasks of a busy server each of their many short waits
@@ -113,13 +110,10 @@ impl Db {
             wakes: Mutex::default(),
             writers: Mutex::default(),
             writing_thread: WritingThread::start()?,
-            turns: Arc::default(),
-            checkpointer: Mutex::default(),
         };
         let db = Db { inner: Arc::new(inner) };
         db.read().await?;
-        if let Target::Sqlite(file) = &*db.inner.target {
-            *db.inner.checkpointer.lock() = Some(Checkpointer::start(file, db.inner.turns.clone())?);
+        if db.engine() == Engine::Sqlite {
             db.start_writer(db.inner.lanes.clone(), db.inner.arrived.clone());
         }
         Ok(db)
@@ -171,7 +165,6 @@ impl Db {
             batch_max: self.inner.options.batch_max,
             alone: self.engine() == Engine::Sqlite,
             stopping: self.inner.stopping.clone(),
-            turns: self.inner.turns.clone(),
         };
         let running = self.inner.writing_thread.spawn(writer.run());
         self.inner.writers.lock().push(running);
@@ -213,7 +206,6 @@ impl Db {
             // A writer that panicked has been logged; the others are still waited for.
             drop(writer.await);
         }
-        drop(self.inner.checkpointer.lock().take());
         self.inner.reading.close().await;
         self.inner.writing.close().await;
     }

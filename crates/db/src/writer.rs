@@ -30,8 +30,6 @@ pub(crate) struct Writer {
     /// The only writer: while it waits nobody writes, so it gathers. Where several work side by side that only costs.
     pub(crate) alone: bool,
     pub(crate) stopping: Arc<std::sync::atomic::AtomicBool>,
-    /// Turns that ended, for who empties the log.
-    pub(crate) turns: Arc<std::sync::atomic::AtomicU64>,
 }
 
 /// The lanes a writer serves; on SQLite the list grows while services are put together.
@@ -54,7 +52,6 @@ impl Writer {
             let inputs: usize = batches.iter().map(|batch| batch.len()).sum();
             let started = std::time::Instant::now();
             self.turn(batches).await;
-            self.turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             if self.alone && CROWD.contains(&inputs) && started.elapsed() >= LONG_TURN {
                 tokio::time::sleep(GATHERING).await;
             }
