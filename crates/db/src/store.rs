@@ -163,7 +163,6 @@ impl Db {
             lanes,
             arrived,
             batch_max: self.inner.options.batch_max,
-            alone: self.engine() == Engine::Sqlite,
             stopping: self.inner.stopping.clone(),
         };
         let running = self.inner.writing_thread.spawn(writer.run());

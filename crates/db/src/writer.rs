@@ -14,21 +14,12 @@ const TRIES_MAX: u32 = 8;
 /// Connections that fail are opened again for this long before callers are told.
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// A turn of so many inputs has callers who will soon be back; larger crowds fill their batches by themselves.
-const CROWD: std::ops::Range<usize> = 12..100;
-/// A turn that took so long is worth waiting a part of it for them.
-const LONG_TURN: Duration = Duration::from_millis(3);
-/// Behind such a turn those who were just answered may join those who waited: otherwise two half crowds take turns for good.
-const GATHERING: Duration = Duration::from_millis(1);
-
 pub(crate) struct Writer {
     pub(crate) pool: Arc<Pool>,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) lanes: Lanes,
     pub(crate) arrived: Arc<Notify>,
     pub(crate) batch_max: usize,
-    /// The only writer: while it waits nobody writes, so it gathers. Where several work side by side that only costs.
-    pub(crate) alone: bool,
     pub(crate) stopping: Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -49,12 +40,7 @@ impl Writer {
                 self.arrived.notified().await;
                 continue;
             }
-            let inputs: usize = batches.iter().map(|batch| batch.len()).sum();
-            let started = std::time::Instant::now();
             self.turn(batches).await;
-            if self.alone && CROWD.contains(&inputs) && started.elapsed() >= LONG_TURN {
-                tokio::time::sleep(GATHERING).await;
-            }
         }
     }
 
