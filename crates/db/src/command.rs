@@ -146,6 +146,7 @@ pub(crate) async fn attempt<C: Command>(
     }
     idempotency::keep(tx, &to_keep).await?;
     audit(tx, &acts).await?;
+    tx.flush().await?;
 
     for (i, first) in follows {
         let same = asked[i].0.fingerprint == asked[first].0.fingerprint;

@@ -2,11 +2,11 @@
 //! Refuses other URLs than `sqlite:PATH` and `postgres://…`.
 
 use crate::sqlite::{File, Migration, Sqlite};
-use crate::{Column, Error, Row, Rows, Statement, Value};
+use crate::{Column, Error, Row, Rows, Statement, Value, together};
 use futures::TryStreamExt as _;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
-use sqlx::{Arguments as _, ConnectOptions as _, Connection as _};
+use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Row as _};
 use std::str::FromStr as _;
 
 /// Which database is underneath.
@@ -132,6 +132,25 @@ impl Connection {
         Ok(touched)
     }
 
+    /// Runs writes that do not touch one another's tables; each must touch as many rows as it was given.
+    pub(crate) async fn write_together(&mut self, writes: Vec<(&'static Statement, Rows)>) -> Result<(), Error> {
+        let expected: Vec<(&'static Statement, u64)> = writes.iter().map(|(statement, rows)| (*statement, rows.len())).collect();
+        let Connection::Postgres(connection) = self else {
+            return Err(Error::Broken("writes wait for one another on Postgres only".to_owned()));
+        };
+        let started = std::time::Instant::now();
+        let joined = together::joined(&writes);
+        let mut arguments = PgArguments::default();
+        writes.iter().for_each(|(statement, rows)| add_rows(&mut arguments, statement, rows));
+        let name = writes[0].0.name;
+        let counts =
+            sqlx::query_with(joined.text, arguments).fetch_one(&mut **connection).await.map_err(|e| Error::of_postgres(name, e))?;
+        let touched = (0..writes.len()).map(|at| counts.try_get::<i64, _>(at).map(i64::cast_unsigned));
+        let touched: Vec<u64> = touched.collect::<Result<_, _>>().map_err(|e| Error::Broken(format!("{name}: {e}")))?;
+        joined.timing.record(started.elapsed());
+        together::judge(&expected, &touched)
+    }
+
     /// Runs plain text without arguments: transaction control, and SQL of tests and checks.
     pub(crate) async fn plain(&mut self, text: &str) -> Result<u64, Error> {
         match self {
@@ -174,18 +193,11 @@ fn named(statement: &Statement, error: Error) -> Error {
     }
 }
 
-/// The row set comes first, an array for each of its columns.
+/// The row set comes first.
 fn postgres_arguments(statement: &Statement, rows: Option<Rows>, values: &[Value<'_>]) -> PgArguments {
     let mut arguments = PgArguments::default();
     if let Some(rows) = rows {
-        for (at, (_, column)) in statement.columns.iter().enumerate() {
-            match column {
-                Column::Int => arguments.add(rows.ints(at)),
-                Column::Text => arguments.add(rows.texts(at)),
-                Column::Bytes => arguments.add(rows.bytes(at)),
-            }
-            .expect("numbers, text and bytes always encode");
-        }
+        add_rows(&mut arguments, statement, &rows);
     }
     for value in values.iter().cloned() {
         match value {
@@ -198,4 +210,16 @@ fn postgres_arguments(statement: &Statement, rows: Option<Rows>, values: &[Value
         .expect("numbers, text and bytes always encode");
     }
     arguments
+}
+
+/// An array for each of its columns.
+fn add_rows(arguments: &mut PgArguments, statement: &Statement, rows: &Rows) {
+    for (at, (_, column)) in statement.columns.iter().enumerate() {
+        match column {
+            Column::Int => arguments.add(rows.ints(at)),
+            Column::Text => arguments.add(rows.texts(at)),
+            Column::Bytes => arguments.add(rows.bytes(at)),
+        }
+        .expect("numbers, text and bytes always encode");
+    }
 }

@@ -26,6 +26,7 @@ mod queue;
 mod sqlite;
 mod statement;
 mod store;
+mod together;
 mod tx;
 mod value;
 mod writer;

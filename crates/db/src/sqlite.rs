@@ -151,7 +151,8 @@ impl Sqlite {
         if let Some(limit) = &self.limit {
             limit.start();
         }
-        let several = || tokio::runtime::Handle::try_current().is_ok_and(|on| on.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+        let several =
+            || tokio::runtime::Handle::try_current().is_ok_and(|on| on.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
         if self.moves_aside && several() { tokio::task::block_in_place(|| work(self)) } else { work(self) }
     }
 
@@ -224,7 +225,8 @@ impl Sqlite {
                 }
                 None => {}
             }
-            tx.execute_batch(migration.text).map_err(|e| Error::Broken(format!("migration {:04}_{}: {e}", migration.version, migration.name)))?;
+            tx.execute_batch(migration.text)
+                .map_err(|e| Error::Broken(format!("migration {:04}_{}: {e}", migration.version, migration.name)))?;
             tx.execute(
                 "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (?1, ?2, 1, ?3, ?4)",
                 (migration.version, migration.name, migration.checksum, i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX)),

@@ -5,6 +5,7 @@
 //! `{for update of t}` locks rows where the engine has row locks. `{hex column}` shows bytes as text. An argument that may be null is cast in the text.
 
 use crate::Engine;
+use crate::together::Tables;
 use metrics::Histogram;
 use std::sync::OnceLock;
 
@@ -55,6 +56,7 @@ pub struct Statement {
     sqlite: OnceLock<&'static str>,
     postgres: OnceLock<&'static str>,
     timing: OnceLock<Histogram>,
+    tables: OnceLock<Tables>,
 }
 
 impl Statement {
@@ -69,6 +71,7 @@ impl Statement {
             sqlite: OnceLock::new(),
             postgres: OnceLock::new(),
             timing: OnceLock::new(),
+            tables: OnceLock::new(),
         }
     }
 
@@ -102,6 +105,11 @@ impl Statement {
             Engine::Postgres => &self.postgres,
         };
         cell.get_or_init(|| Box::leak(self.render(engine).into_boxed_str()))
+    }
+
+    /// The tables it names on Postgres.
+    pub(crate) fn tables(&self) -> &Tables {
+        self.tables.get_or_init(|| Tables::of(self.postgres_text.unwrap_or(self.text)))
     }
 
     pub(crate) fn timing(&self) -> &Histogram {
@@ -181,7 +189,7 @@ fn row_source(columns: &[(&str, Column)], engine: Engine) -> String {
 }
 
 /// Further arguments are `$2` and on beside a row set; on Postgres its columns have taken more numbers than one.
-fn renumber(text: &str, taken: usize) -> String {
+pub(crate) fn renumber(text: &str, taken: usize) -> String {
     let mut parts = text.split('$');
     let mut renumbered = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -2,6 +2,7 @@
 //! Refuses locks against the rank and writes that touch another number of rows than they were given.
 
 use crate::engine::Connection;
+use crate::together::{Together, judge};
 use crate::{Clock, Engine, Error, Rank, Row, Rows, Statement, Value};
 use kernel::{Instant, UserId};
 use std::collections::{HashMap, HashSet};
@@ -14,12 +15,13 @@ pub struct Tx<'c> {
     pub(crate) rank: Rank,
     pub(crate) now: Instant,
     pub(crate) gates: HashMap<UserId, bool>,
+    waiting: Together,
 }
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(connection: &'c mut Connection, clock: &'c Clock, subscribed: &'c HashSet<String>) -> Tx<'c> {
         let now = clock.now();
-        Tx { connection, clock, subscribed, rank: Rank::None, now, gates: HashMap::new() }
+        Tx { connection, clock, subscribed, rank: Rank::None, now, gates: HashMap::new(), waiting: Together::default() }
     }
 
     /// Which engine is underneath.
@@ -45,6 +47,7 @@ impl<'c> Tx<'c> {
         mut map: impl FnMut(&Row) -> Result<T, Error> + Send,
     ) -> Result<Vec<T>, Error> {
         self.enter(statement)?;
+        self.flush().await?;
         self.connection.fetch(statement, None, arguments, &mut map).await
     }
 
@@ -59,6 +62,7 @@ impl<'c> Tx<'c> {
             return Ok(Vec::new());
         }
         self.enter(statement)?;
+        self.flush().await?;
         self.connection.fetch(statement, Some(rows), &[], &mut map).await
     }
 
@@ -74,10 +78,12 @@ impl<'c> Tx<'c> {
             return Ok(Vec::new());
         }
         self.enter(statement)?;
+        self.flush().await?;
         self.connection.fetch(statement, Some(rows), arguments, &mut map).await
     }
 
-    /// Writes a row set; each row must touch exactly one row of the table, or the turn is run again.
+    /// Writes a row set; each row must touch exactly one row of the table, or the turn is run again. On Postgres it may wait for
+    /// further writes, to go with them: what it breaks is told by whichever statement comes next, or at the end.
     pub async fn write(&mut self, statement: &'static Statement, rows: Rows) -> Result<(), Error> {
         self.write_with(statement, rows, &[]).await
     }
@@ -89,11 +95,18 @@ impl<'c> Tx<'c> {
             return Ok(());
         }
         self.enter(statement)?;
-        let touched = self.connection.execute(statement, Some(rows), arguments).await?;
-        if touched == expected {
-            return Ok(());
+        if self.engine() == Engine::Postgres && arguments.is_empty() {
+            if !self.waiting.may_join(statement) {
+                self.flush().await?;
+            }
+            if self.waiting.may_join(statement) {
+                self.waiting.push(statement, rows);
+                return Ok(());
+            }
         }
-        Err(Error::Again(format!("{} touched {touched} rows where {expected} were meant", statement.name)))
+        self.flush().await?;
+        let touched = self.connection.execute(statement, Some(rows), arguments).await?;
+        judge(&[(statement, expected)], &[touched])
     }
 
     /// Writes a row set of which some rows may touch nothing; returns how many were touched.
@@ -102,6 +115,7 @@ impl<'c> Tx<'c> {
             return Ok(0);
         }
         self.enter(statement)?;
+        self.flush().await?;
         self.connection.execute(statement, Some(rows), &[]).await
     }
 
@@ -111,18 +125,35 @@ impl<'c> Tx<'c> {
             return Ok(0);
         }
         self.enter(statement)?;
+        self.flush().await?;
         self.connection.execute(statement, Some(rows), arguments).await
     }
 
     /// Runs a statement with arguments; returns how many rows it touched.
     pub async fn execute(&mut self, statement: &'static Statement, arguments: &[Value<'_>]) -> Result<u64, Error> {
         self.enter(statement)?;
+        self.flush().await?;
         self.connection.execute(statement, None, arguments).await
     }
 
     /// True when the account exists and is neither blocked nor erased. Only for accounts whose gate is held.
     pub fn is_active(&self, user: UserId) -> bool {
         self.gates.get(&user).copied().unwrap_or(false)
+    }
+
+    /// Sends the writes that wait, for who must know now what they break.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        let mut writes = self.waiting.take();
+        match writes.len() {
+            0 => Ok(()),
+            1 => {
+                let (statement, rows) = writes.remove(0);
+                let expected = rows.len();
+                let touched = self.connection.execute(statement, Some(rows), &[]).await?;
+                judge(&[(statement, expected)], &[touched])
+            }
+            _ => self.connection.write_together(writes).await,
+        }
     }
 
     fn enter(&mut self, statement: &Statement) -> Result<(), Error> {
