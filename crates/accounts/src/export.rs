@@ -16,12 +16,19 @@ use std::pin::Pin;
 /// A part of an export, on its way.
 pub type Part = Pin<Box<dyn Future<Output = Result<serde_json::Value, Error>> + Send>>;
 
+/// What is ended before an account is erased, on its way.
+pub type Forgotten = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
 /// What another service keeps about an account.
 pub trait DataSource: Send + Sync {
     /// The part's name in the export, as `wallet`.
     fn name(&self) -> &'static str;
     /// What is kept about an account.
     fn export(&self, user: UserId) -> Part;
+    /// Ends what leads from elsewhere to the account, before it is erased; nothing unless a service has such a thing.
+    fn forget(&self, _user: UserId) -> Forgotten {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Everything kept about an account.

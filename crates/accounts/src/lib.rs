@@ -3,6 +3,7 @@
 //! and to rest a privileged act on a token alone.
 
 pub mod audit;
+pub mod caller;
 pub mod check;
 pub mod commands;
 mod crypto;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use web::Tokens;
 
 pub use audit::{AuditRow, Noted, audit};
+pub use caller::{Asked, Caller};
 pub use commands::letters::MAIL_TOPIC;
 pub use commands::rotate::Rotated;
 pub use crypto::PersonalKeys;

@@ -56,7 +56,7 @@ impl Target {
     /// Opens a connection that writes.
     pub(crate) async fn writer(&self) -> Result<Connection, Error> {
         match self {
-            Target::Sqlite(file) => file.open_writer().map(Connection::Sqlite),
+            Target::Sqlite(file) => file.open_writer().map(|sqlite| Connection::Sqlite(Box::new(sqlite))),
             Target::Postgres(options) => {
                 // Writers look rows up by key. A plan made while a table was small must not go on reading all of it once it is large.
                 let by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
@@ -68,7 +68,7 @@ impl Target {
     /// Opens a connection that only reads.
     pub(crate) async fn reader(&self) -> Result<Connection, Error> {
         match self {
-            Target::Sqlite(file) => file.open_reader().map(Connection::Sqlite),
+            Target::Sqlite(file) => file.open_reader().map(|sqlite| Connection::Sqlite(Box::new(sqlite))),
             Target::Postgres(options) => connect(&options.as_ref().clone().options([("default_transaction_read_only", "on")])).await,
         }
     }
@@ -80,7 +80,7 @@ async fn connect(options: &PgConnectOptions) -> Result<Connection, Error> {
 
 /// A connection to either engine.
 pub(crate) enum Connection {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     Postgres(Box<PgConnection>),
 }
 

@@ -147,6 +147,7 @@ impl Sqlite {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "only where the runtime has several threads; the rows are mapped by a borrowed function")]
     fn aside<T>(&mut self, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
         if let Some(limit) = &self.limit {
             limit.start();

@@ -1,6 +1,6 @@
 //! The library's data: owned products, plays, and the loaded state that decisions step through.
 
-use kernel::{Instant, PaymentId, ProductId, UserId};
+use kernel::{ClaimId, Instant, PaymentId, ProductId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,8 @@ pub enum Source {
     Payment(PaymentId),
     /// An operator's grant, by the operator's account.
     Operator(UserId),
+    /// The reward of a campaign's goal, by its claim.
+    Reward(ClaimId),
 }
 
 impl Source {
@@ -20,6 +22,7 @@ impl Source {
         match self {
             Source::Payment(id) => ("payment", id.to_string()),
             Source::Operator(id) => ("operator", id.to_string()),
+            Source::Reward(id) => ("reward", id.to_string()),
         }
     }
 
@@ -28,6 +31,7 @@ impl Source {
         match kind {
             "payment" => id.parse().map(Source::Payment).map_err(|e| e.to_string()),
             "operator" => id.parse().map(Source::Operator).map_err(|e| e.to_string()),
+            "reward" => id.parse().map(Source::Reward).map_err(|e| e.to_string()),
             other => Err(format!("{other:?} is not a source of library rows")),
         }
     }

@@ -241,7 +241,12 @@ fn candidate(row: &Row) -> Result<(Place, Claimed), Error> {
 
 /// The id in the first column.
 pub(crate) fn uuid(row: &Row) -> Result<Uuid, Error> {
-    row.id::<[u8; 16]>(0).map(Uuid::from_bytes)
+    uuid_at(row, 0)
+}
+
+/// The id in a column.
+pub(crate) fn uuid_at(row: &Row, column: usize) -> Result<Uuid, Error> {
+    row.id::<[u8; 16]>(column).map(Uuid::from_bytes)
 }
 
 async fn load_others(tx: &mut Tx<'_>, candidates: &[Place]) -> Result<Vec<Place>, Error> {

@@ -1,4 +1,4 @@
-//! Sends what was committed to those who subscribed: files, mail, and later webhooks and Kafka. At least once, each with its id to dedupe by.
+//! Sends what was committed to those who subscribed: files, mail, webhooks. At least once, each with its id to dedupe by.
 //! Refuses to send before the commit, to drop a row that a subscriber has not taken, and to share a topic's subscribers out between processes.
 //!
 //! # Order
@@ -22,15 +22,19 @@ mod decide;
 mod drain;
 mod events_file;
 mod mail_folder;
+mod mail_server;
 mod message;
 mod queries;
 mod sink;
+pub mod webhooks;
 
 pub use decide::{ATTEMPTS_MAX, RETRY_MAX_S};
 pub use events_file::EventsFile;
 pub use mail_folder::{Mail, MailFolder, OpenedMail};
+pub use mail_server::MailServer;
 pub use queries::Parked;
 pub use sink::{Outgoing, Sink};
+pub use webhooks::{DeliveryListener, Ending, Settled, Webhooks};
 
 use db::{Db, Error, Meta, Queue};
 use kernel::{Code, Uuid};
@@ -69,7 +73,8 @@ impl Outbox {
         let served: Vec<Served> =
             subscriptions.into_iter().map(|(topics, sink)| Served { topics: topics.into_iter().collect(), sink }).collect();
         check(&served)?;
-        let wanted: Vec<commands::Subscription> = served.iter().flat_map(commands::Subscription::of).collect();
+        let standing = served.iter().filter(|served| !served.sink.subscribes_by_itself());
+        let wanted: Vec<commands::Subscription> = standing.flat_map(commands::Subscription::of).collect();
         let sinks: Sinks = Arc::new(RwLock::new(served));
         let outbox = Outbox {
             db: db.clone(),

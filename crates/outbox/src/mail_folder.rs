@@ -26,7 +26,7 @@ pub struct Mail {
 /// A payload being opened: nothing when there is nobody to write to any more.
 pub type OpenedMail = BoxFuture<'static, Result<Option<Mail>, String>>;
 
-type Open = Box<dyn Fn(Value) -> OpenedMail + Send + Sync>;
+pub(crate) type Open = Box<dyn Fn(Value) -> OpenedMail + Send + Sync>;
 
 /// Writes `ID.eml` files, readable by their owner only. A repeat overwrites its file with the same contents.
 pub struct MailFolder {
@@ -48,15 +48,15 @@ impl MailFolder {
         self.from = from.into();
         self
     }
+}
 
-    /// The message as it is written; nothing when there is nobody to write to.
-    async fn compose(&self, outgoing: &Outgoing) -> Result<Option<Vec<u8>>, String> {
-        match (self.open)(outgoing.payload.clone()).await? {
-            Some(mail) => message::compose(&self.from, &mail, outgoing.id, outgoing.at).map(Some),
-            None => {
-                metrics::counter!("guildhall_mail_unreadable_total").increment(1);
-                Ok(None)
-            }
+/// A payload's mail, with its message as it is written or sent; nothing when there is nobody to write to.
+pub(crate) async fn composed(open: &Open, from: &str, outgoing: &Outgoing) -> Result<Option<(Mail, Vec<u8>)>, String> {
+    match open(outgoing.payload.clone()).await? {
+        Some(mail) => message::compose(from, &mail, outgoing.id, outgoing.at).map(|message| Some((mail, message))),
+        None => {
+            metrics::counter!("guildhall_mail_unreadable_total").increment(1);
+            Ok(None)
         }
     }
 }
@@ -74,7 +74,7 @@ impl Sink for MailFolder {
         async move {
             let mut messages: Vec<Composed> = Vec::with_capacity(batch.len());
             for outgoing in batch {
-                let message = self.compose(outgoing).await;
+                let message = composed(&self.open, &self.from, outgoing).await.map(|composed| composed.map(|(_, message)| message));
                 messages.push(Composed { aggregate: outgoing.aggregate.clone(), name: outgoing.id.to_string(), message });
             }
             let folder = self.folder.clone();

@@ -30,6 +30,11 @@ pub trait Sink: Send + Sync {
     /// Where it sends to, shown to operators; without secrets.
     fn target(&self) -> String;
 
+    /// True for a sink that subscribes to its topics by itself, when somebody begins to want them; it is then served without a subscription.
+    fn subscribes_by_itself(&self) -> bool {
+        false
+    }
+
     /// Sends rows, sorted by aggregate and version, and answers for each of them in that order: taken for good (after an fsync, a
     /// 2xx, an acknowledgement), or why not, without contents of the payload. Where a row fails, later ones of its aggregate are
     /// failed without being sent. A row may come again after it was taken. What is not answered in 30 seconds has failed.

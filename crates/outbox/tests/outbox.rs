@@ -5,6 +5,8 @@
 
 #[path = "outbox/bed.rs"]
 mod bed;
+#[path = "outbox/smtp.rs"]
+mod smtp;
 
 use bed::{Bed, Clumsy, Recorder, Say, Slow, fact};
 use db::{Announcement, Db, Error, Meta, Options};

@@ -107,12 +107,12 @@ static OWNED: Invariant = Invariant {
 
 static SOURCE: Invariant = Invariant {
     name: "library.each-row-has-one-live-source",
-    says: "each library row from a payment has an item of it that was paid and not refunded; other sources are operators",
+    says: "each library row from a payment has an item of it that was paid and not refunded; other sources are operators and rewards",
     breaches: Statement::new(
         "check.library_source",
         "select lower({hex l.user_id}) || '/' || l.product, 'source ' || l.source || ' ' || l.source_id || ' does not stand behind it'
          from library l
-         where l.source not in ('payment', 'operator')
+         where l.source not in ('payment', 'operator', 'reward')
             or (l.source = 'payment' and not exists (
                select 1 from payment p join payment_item i on i.payment = p.id left join refund f on f.id = i.refund
                where p.user_id = l.user_id and i.product = l.product and p.paid_at is not null and coalesce(f.state, '') <> 'done'

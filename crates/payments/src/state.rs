@@ -77,6 +77,7 @@ impl State {
                 "payment": id, "order": payment.order, "user": payment.user, "state": payment.state,
                 "amount": payment.amount, "refunded": payment.refunded, "currency": payment.currency,
                 "products": payment.items.keys().collect::<Vec<_>>(),
+                "refunded_products": payment.items.iter().filter(|(_, item)| item.refund.is_some()).map(|(product, _)| product).collect::<Vec<_>>(),
             }),
         });
     }

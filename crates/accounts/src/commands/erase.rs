@@ -120,6 +120,10 @@ impl Accounts {
     /// The password is wrong, or the account is an admin's.
     pub async fn erase(&self, meta: Meta, who: Who, password: &str) -> Result<(), Error> {
         let password_version = self.check_own_password(who.user, password).await?;
+        let sources = self.inner.sources.read().clone();
+        for source in sources {
+            source.forget(who.user).await?;
+        }
         self.inner.erasures.send(self.inner.vault.keyed(meta), Erasure { user: who.user, password_version }).await.map(drop)
     }
 }

@@ -1,0 +1,123 @@
+//! Who calls a game's routes: a signed-in account by its token, or the game itself by one of its API keys.
+//! Refuses a key of another game as if the game were unknown, and a request that carries neither.
+
+use crate::games::{KeyInfo, Scope};
+use crate::{Accounts, GameRole, State};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use db::{Error, Meta, Statement, row};
+use kernel::{Code, GameId, Refusal};
+use serde::de::DeserializeOwned;
+use web::{Open, Problem, Role, Who};
+
+/// What API keys begin with, so that they are told from tokens.
+const KEY_PREFIX: &str = "gk_";
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A signed-in account.
+    Person(Who),
+    /// A game, by an API key: `Authorization: Bearer gk_…`.
+    Key(KeyInfo),
+}
+
+impl Caller {
+    /// Refuses a key of another game or without the scope; a person is let through.
+    pub fn require_scope(&self, game: &GameId, scope: Scope) -> Result<(), Refusal> {
+        match self {
+            Caller::Person(_) => Ok(()),
+            Caller::Key(key) => key.require(game, scope),
+        }
+    }
+
+    /// True for operators and admins.
+    pub fn runs_the_store(&self) -> bool {
+        matches!(self, Caller::Person(who) if who.roles.has(Role::Operator) || who.roles.has(Role::Admin))
+    }
+
+    /// How it is noted: `account:ID` or `key:ID`.
+    pub fn noted(&self) -> String {
+        match self {
+            Caller::Person(who) => format!("account:{}", who.user),
+            Caller::Key(info) => format!("key:{}", info.key),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Accounts: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Caller, Problem> {
+        let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+        match bearer.map(str::trim).filter(|bearer| bearer.starts_with(KEY_PREFIX)) {
+            Some(key) => Ok(Caller::Key(Accounts::from_ref(state).verify_key(key).await?)),
+            None => Ok(Caller::Person(Who::from_request_parts(parts, state).await?)),
+        }
+    }
+}
+
+/// A request of either caller that changes something.
+#[derive(Debug)]
+pub struct Asked<T> {
+    /// Who asks.
+    pub caller: Caller,
+    /// The scope of its idempotency key, for the queue.
+    pub meta: Meta,
+    /// What is asked.
+    pub body: T,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Asked<T>
+where
+    Accounts: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let open = Open::<T>::from_request(Request::from_parts(parts, body), state).await?;
+        let meta = match &caller {
+            Caller::Person(who) => Meta { caller: Some(who.user), ..open.meta },
+            // Keys of idempotency are each API key's own.
+            Caller::Key(info) => Meta { key: format!("{}/{}", info.key, open.meta.key), ..open.meta },
+        };
+        Ok(Asked { caller, meta, body: open.body })
+    }
+}
+
+static STATE: Statement = Statement::new("accounts.read_state", "select state from accounts where id = $1");
+
+impl Accounts {
+    /// Refuses a caller who is neither the game's campaign manager nor an operator.
+    ///
+    /// # Errors
+    /// They are not.
+    pub async fn require_manager(&self, who: &Who, game: &GameId) -> Result<(), Error> {
+        let state = self.inner.db.fetch(&STATE, &row![who.user], |row| row.parsed::<State>(0)).await?.pop();
+        if state != Some(State::Active) {
+            return Err(Refusal::new(Code::Unauthenticated, "the account of this token is blocked or gone: sign in again").into());
+        }
+        let runs_the_store = who.roles.has(Role::Operator) || who.roles.has(Role::Admin);
+        if runs_the_store || self.game_role(who.user, game).await? == Some(GameRole::CampaignManager) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Forbidden, format!("this needs the role operator, or that of a campaign manager of {game}")).into())
+    }
+
+    /// Refuses a caller who is neither in the game's team, nor an operator, nor a key of the game with the scope.
+    ///
+    /// # Errors
+    /// They are none of these.
+    pub async fn require_team_or_key(&self, caller: &Caller, game: &GameId, scope: Scope) -> Result<(), Error> {
+        match caller {
+            Caller::Person(who) => self.require_team(who, game).await,
+            Caller::Key(key) => Ok(key.require(game, scope)?),
+        }
+    }
+}

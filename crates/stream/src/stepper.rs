@@ -1,0 +1,219 @@
+//! Steps records through mapping and plan over the players' states, and gathers what a checkpoint will write.
+//! Pure but for its memory: no clock, no database. Refuses records that do not fit: they become dead letters.
+
+use crate::letters::Letters;
+use crate::players::{Found, Players, Snapshot};
+use crate::record::{Batch, Record};
+use campaigns::LiveGame;
+use rules::{Achieved, Effects, Event, Mapper, Reason, Scratch, Unfit, Verdict};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A goal that a player reached, not yet written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ReachedGoal {
+    pub(crate) player: Box<str>,
+    pub(crate) cause: u64,
+    pub(crate) achieved: Achieved,
+}
+
+/// How records and events ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Tally {
+    /// Records, of which some may be dead letters.
+    pub(crate) records: u64,
+    /// Events that counted for a goal.
+    pub(crate) counted: u64,
+    /// Events that were counted before.
+    pub(crate) duplicates: u64,
+    /// Events that came too late.
+    pub(crate) too_late: u64,
+    /// Events no campaign counts.
+    pub(crate) unwanted: u64,
+    /// Records that do not fit.
+    pub(crate) letters: u64,
+    /// Goals reached.
+    pub(crate) reached: u64,
+    /// Players whose state was written.
+    pub(crate) players: u64,
+    /// Events whose player's state was at hand.
+    pub(crate) found: u64,
+    /// Players whose state had to be loaded.
+    pub(crate) loaded: u64,
+}
+
+/// What was stepped since the last checkpoint was taken.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) tally: Tally,
+    pub(crate) reached: Vec<ReachedGoal>,
+    /// Events that counted, by the plan's goals.
+    pub(crate) matched: Vec<u64>,
+    pub(crate) letters: Letters,
+}
+
+/// Where records come from, for their dead letters, and which of them are known to break the program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct From<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) poisoned: &'a BTreeMap<i64, &'static str>,
+}
+
+/// The states of a partition's players and what happened to them.
+pub(crate) struct Stepper {
+    live: Arc<LiveGame>,
+    mapper: Arc<Mapper>,
+    scratch: Scratch,
+    effects: Effects,
+    /// Events whose players were wanted: the record's place in the batch and the event's place in the record.
+    deferred: Vec<(u32, u32)>,
+    pub(crate) players: Players,
+    pub(crate) gathered: Gathered,
+    /// The record that is stepped, for whoever finds the program in ruins.
+    pub(crate) at_offset: i64,
+}
+
+impl Stepper {
+    /// A stepper without players. None when the game has no mapping yet: its records wait.
+    pub(crate) fn new(live: &Arc<LiveGame>) -> Option<Stepper> {
+        Some(Stepper {
+            live: live.clone(),
+            mapper: live.mapper.clone()?,
+            scratch: Scratch::default(),
+            effects: Effects::default(),
+            deferred: Vec::new(),
+            players: Players::default(),
+            gathered: Gathered::default(),
+            at_offset: -1,
+        })
+    }
+
+    /// What is in force for it.
+    pub(crate) fn live(&self) -> &Arc<LiveGame> {
+        &self.live
+    }
+
+    /// Goes on under another plan; nothing may be pending. Without a mapping the old plan stays.
+    pub(crate) fn replan(&mut self, live: &Arc<LiveGame>) {
+        if let Some(mapper) = &live.mapper {
+            self.mapper = mapper.clone();
+            self.live = live.clone();
+        }
+    }
+
+    /// Steps what can be stepped at once; the names in `players.wanted()` are to be admitted before [`Stepper::finish`].
+    pub(crate) fn scan(&mut self, batch: &Batch, from: &From<'_>) {
+        for (at, record) in (0u32..).zip(batch.iter()) {
+            self.at_offset = record.offset;
+            self.first_pass(at, &record, from);
+        }
+    }
+
+    fn first_pass(&mut self, at: u32, record: &Record<'_>, from: &From<'_>) {
+        let Stepper { live, mapper, scratch, effects, deferred, players, gathered, .. } = self;
+        gathered.tally.records += 1;
+        if let Some(reason) = (!from.poisoned.is_empty()).then(|| from.poisoned.get(&record.offset)).flatten() {
+            gathered.letters.add(from, record, reason, "this record made the program or the database fail: please report it");
+            gathered.tally.letters += 1;
+            return;
+        }
+        let mut index = 0;
+        let mapped = if record.is_cut {
+            Err(Unfit { reason: Reason::TooLarge, detail: format!("the record is longer than {} bytes", crate::record::RECORD_MAX) })
+        } else {
+            mapper.map(scratch, record.value, record.appended_at, &mut |event| {
+                if !live.plan.wants(event.kind) {
+                    gathered.tally.unwanted += 1;
+                } else {
+                    match players.find(event.player) {
+                        Found::Here(slot) => {
+                            gathered.tally.found += 1;
+                            step(live, players, slot, event, record, effects, gathered);
+                        }
+                        Found::Wanted => deferred.push((at, index)),
+                    }
+                }
+                index += 1;
+            })
+        };
+        if let Err(unfit) = mapped {
+            gathered.letters.add(from, record, unfit.reason.as_str(), &unfit.detail);
+            gathered.tally.letters += 1;
+        }
+    }
+
+    /// Steps the events that waited for their players' states.
+    pub(crate) fn finish(&mut self, batch: &Batch) {
+        let deferred = std::mem::take(&mut self.deferred);
+        let Stepper { live, mapper, scratch, effects, players, gathered, .. } = self;
+        for of_record in deferred.chunk_by(|a, b| a.0 == b.0) {
+            let record = batch.get(of_record[0].0 as usize);
+            self.at_offset = record.offset;
+            let mut waiting = of_record.iter().map(|(_, index)| *index).peekable();
+            let mut index = 0;
+            // It fitted before and does so again: the answer says nothing new.
+            let _ = mapper.map(scratch, record.value, record.appended_at, &mut |event| {
+                if waiting.next_if_eq(&index).is_some()
+                    && let Found::Here(slot) = players.find(event.player)
+                {
+                    step(live, players, slot, event, &record, effects, gathered);
+                }
+                index += 1;
+            });
+        }
+        self.deferred = deferred;
+        self.deferred.clear();
+    }
+
+    /// Takes what is to be written.
+    pub(crate) fn take(&mut self) -> (Snapshot, Gathered) {
+        let snapshot = self.players.take_changed();
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.tally.players = snapshot.len() as u64;
+        gathered.tally.reached = gathered.reached.len() as u64;
+        (snapshot, gathered)
+    }
+
+    /// Forgets everything that is not in the database.
+    pub(crate) fn drop_unwritten(&mut self) {
+        self.players.drop_unwritten();
+        self.gathered = Gathered::default();
+        self.deferred.clear();
+        self.effects.clear();
+    }
+}
+
+fn step(
+    live: &LiveGame,
+    players: &mut Players,
+    slot: u32,
+    event: &Event<'_>,
+    record: &Record<'_>,
+    effects: &mut Effects,
+    gathered: &mut Gathered,
+) {
+    let verdict = rules::step(&live.plan, players.state(slot), event, record.appended(), effects);
+    match verdict {
+        Verdict::Counted => {
+            gathered.tally.counted += 1;
+            players.mark_changed(slot);
+        }
+        Verdict::Duplicate => gathered.tally.duplicates += 1,
+        Verdict::TooLate => gathered.tally.too_late += 1,
+        Verdict::Unwanted => gathered.tally.unwanted += 1,
+    }
+    take_effects(live, players.name(slot), event.id, effects, gathered);
+}
+
+/// Moves effects to what is gathered.
+pub(crate) fn take_effects(live: &LiveGame, player: &str, cause: u64, effects: &mut Effects, gathered: &mut Gathered) {
+    if !effects.matched.is_empty() {
+        gathered.matched.resize(live.plan.goals().len().max(gathered.matched.len()), 0);
+        effects.matched.iter().for_each(|goal| gathered.matched[*goal as usize] += 1);
+    }
+    for achieved in &effects.achieved {
+        gathered.reached.push(ReachedGoal { player: player.into(), cause, achieved: *achieved });
+    }
+    effects.clear();
+}

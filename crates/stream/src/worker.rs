@@ -1,0 +1,344 @@
+//! A worker: one thread that reads one partition, steps its records and has checkpoints written.
+//! Refuses to write once the partition is somebody else's, and to go on past what the log or the database contradicts.
+
+mod line;
+mod pending;
+mod restart;
+
+pub(crate) use line::{Line, Phase};
+
+use crate::checkpoint::load::{Load, Wanted};
+use crate::checkpoint::{Body, Checkpoint, Done, Ended, STATE_MOVED, Work, survives, unreadable};
+use crate::guard::Span;
+use crate::measures::Measures;
+use crate::options::Limits;
+use crate::pace::Next;
+use crate::partitions::{Claim, Place};
+use crate::record::{Batch, ReadLimit};
+use crate::source::{PartitionLog, Trouble};
+use crate::stepper::{From, Stepper};
+use campaigns::Live;
+use db::{Db, Error, Meta, Queue, crash};
+use kernel::GameId;
+use pending::Gathering;
+use restart::{Again, Trust};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// What all workers of a process share.
+pub(crate) struct Shared {
+    pub(crate) db: Db,
+    pub(crate) live: Live,
+    pub(crate) runtime: Handle,
+    pub(crate) limits: Limits,
+    pub(crate) checkpoints: Queue<Checkpoint>,
+    pub(crate) loads: Queue<Load>,
+    pub(crate) claims: Queue<Claim>,
+    /// Workers that keep players between batches, who share the cache's bound.
+    pub(crate) caching: std::sync::atomic::AtomicUsize,
+}
+
+/// A mapping that was just written is seen within this time and the live view's age.
+const MAPPING_LOOK: Duration = Duration::from_millis(100);
+
+/// A worker that failed begins again after this long.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
+
+/// A checkpoint that is under way.
+struct Writing {
+    to: i64,
+    started: Instant,
+    ended: oneshot::Receiver<Result<Ended, Error>>,
+}
+
+/// Why a worker does not simply read on.
+enum Break {
+    /// It is to stop.
+    Stop,
+    /// Somebody else has the partition.
+    Lost,
+    /// It goes on from the last checkpoint.
+    Again(Again),
+    /// It stands still until a person decides.
+    Alarm { name: String, told: String },
+}
+
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    place: Place,
+    game: GameId,
+    log: Box<dyn PartitionLog>,
+    line: Arc<Line>,
+    measures: Measures,
+    /// None before the first claim.
+    epoch: Option<i64>,
+    /// The first offset that is not in the database.
+    committed: i64,
+    /// The first offset that was not stepped.
+    position: i64,
+    /// None while the game has no mapping.
+    stepper: Option<Stepper>,
+    batch: Batch,
+    gathering: Gathering,
+    writing: Option<Writing>,
+    last_took: Duration,
+    /// Where the last checkpoint that was started ends.
+    last_to: i64,
+    trust: Trust,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, place: Place, game: GameId, log: Box<dyn PartitionLog>, line: Arc<Line>) -> Worker {
+        let measures = Measures::new(&place, &game);
+        Worker {
+            shared,
+            place,
+            game,
+            log,
+            line,
+            measures,
+            epoch: None,
+            committed: 0,
+            position: 0,
+            stepper: None,
+            batch: Batch::default(),
+            gathering: Gathering::default(),
+            writing: None,
+            last_took: Duration::ZERO,
+            last_to: 0,
+            trust: Trust::default(),
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) fn run(mut self) {
+        while catch_unwind(AssertUnwindSafe(|| self.restart_until_stopped())).is_err() {
+            tracing::error!(place = %self.place, "a worker failed; it begins again at the last checkpoint");
+            // What its memory holds is good for nothing. What became of a checkpoint that was under way, the next claim tells.
+            self.stepper = None;
+            self.writing = None;
+            if self.line.is_stopping() {
+                break;
+            }
+            self.line.pause(FAILED_PAUSE);
+        }
+        self.line.set(Phase::Ended);
+        self.measures.end();
+    }
+
+    /// Reads and steps until something breaks off.
+    fn follow(&mut self) -> Break {
+        self.line.set(Phase::Reading);
+        loop {
+            if let Err(broken) = self.turn() {
+                return broken;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), Break> {
+        if self.line.is_stopping() {
+            return Err(Break::Stop);
+        }
+        if !self.replan()? {
+            self.line.set(Phase::NoMapping);
+            self.line.pause(MAPPING_LOOK);
+            return Ok(());
+        }
+        self.evict();
+        self.collect(false)?;
+        let keyed = self.is_keyed();
+        let pending = self.gathering.pending(self.stepper.as_ref().filter(|_| keyed), self.is_behind());
+        match self.shared.limits.pace(self.cache_share(), keyed).next(&pending, self.writing.is_some(), self.last_took) {
+            Next::Checkpoint => self.start_checkpoint(),
+            Next::Hold => self.collect(true)?,
+            Next::Read(_) if self.trust.must_write(self.gathering.records) => match self.writing {
+                Some(_) => self.collect(true)?,
+                None => self.start_checkpoint(),
+            },
+            Next::Read(wait) => self.read(wait)?,
+        }
+        Ok(())
+    }
+
+    /// Follows the game's campaigns and mapping. What was stepped under the old ones, and is not written, is stepped again.
+    /// False while the game has no mapping: its records wait in the log, since nobody knows what they mean.
+    fn replan(&mut self) -> Result<bool, Break> {
+        let live = self.shared.live.game(&self.game);
+        let Some(live) = live.filter(|live| live.mapper.is_some()) else { return Ok(self.stepper.is_some()) };
+        match &mut self.stepper {
+            Some(stepper) if stepper.live().campaign_version == live.campaign_version => {}
+            Some(stepper) if self.gathering.is_empty() && self.writing.is_none() => {
+                self.batch.clear();
+                stepper.replan(&live);
+            }
+            Some(_) => return Err(Break::Again(Again::plan())),
+            None => {
+                self.line.set(Phase::Reading);
+                self.stepper = Stepper::new(&live);
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_keyed(&self) -> bool {
+        let mapping = self.stepper.as_ref().and_then(|stepper| stepper.live().mapping.as_ref());
+        mapping.is_some_and(|mapping| mapping.keyed_by_player())
+    }
+
+    fn is_behind(&self) -> bool {
+        let end = self.log.end().unwrap_or(self.position);
+        let waiting = usize::try_from(end.saturating_sub(self.position)).unwrap_or(0);
+        waiting > self.shared.limits.read_records
+    }
+
+    /// Players this worker may keep.
+    fn cache_share(&self) -> usize {
+        let workers = self.shared.caching.load(std::sync::atomic::Ordering::Relaxed).max(1);
+        (self.shared.limits.cache_max_players / workers).max(1)
+    }
+
+    /// Forgets players whose states others are about to change.
+    fn evict(&mut self) {
+        let Some(stepper) = &mut self.stepper else { return };
+        for player in self.line.take_evictions() {
+            stepper.players.evict(&player);
+        }
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<(), Break> {
+        let keyed = self.is_keyed();
+        if keyed {
+            self.batch.clear();
+        }
+        let before = (self.batch.len(), self.batch.bytes());
+        let room = self.trust.records_max().unwrap_or(self.shared.limits.read_records);
+        let limit = ReadLimit { records: before.0 + room, bytes: before.1 + self.shared.limits.read_bytes };
+        self.log.read(&mut self.batch, &limit, wait).map_err(trouble)?;
+        let Some(last) = self.batch.last().filter(|_| self.batch.len() > before.0) else { return Ok(()) };
+        self.position = last.offset + 1;
+        let appended = last.appended();
+        self.gathering.add(self.batch.len() - before.0, self.batch.bytes() - before.1);
+        self.measures.read(self.batch.len() - before.0, self.position, self.log.end(), appended, self.shared.db.now());
+        if keyed { self.step() } else { Ok(()) }
+    }
+
+    /// Steps the batch over the players that are kept, loading those that are not.
+    fn step(&mut self) -> Result<(), Break> {
+        let Worker { stepper: Some(stepper), batch, trust, place, .. } = self else { return Ok(()) };
+        let from = From { topic: &place.topic, partition: place.partition, poisoned: trust.poisoned() };
+        if !survives(stepper, |stepper| stepper.scan(batch, &from)) {
+            return Err(Break::Again(Again::poisoned(stepper.at_offset)));
+        }
+        let players: Vec<String> = stepper.players.wanted().into_iter().map(str::to_owned).collect();
+        stepper.gathered.tally.loaded += players.len() as u64;
+        if !players.is_empty() {
+            let wanted = Wanted { game: self.game.clone(), players };
+            let loads = self.shared.loads.send(Meta::ours("stream.load"), wanted);
+            let loaded = self.shared.runtime.block_on(loads).map_err(|error| Break::Again(Again::of(&error)))?;
+            let states = loaded.iter().map(|one| (one.player.as_str(), one.version, one.state.as_slice()));
+            stepper.players.admit(states).map_err(|error| unreadable_state(&unreadable(&error)))?;
+        }
+        if !survives(stepper, |stepper| stepper.finish(batch)) {
+            return Err(Break::Again(Again::poisoned(stepper.at_offset)));
+        }
+        Ok(())
+    }
+
+    fn start_checkpoint(&mut self) {
+        let Some(stepper) = &mut self.stepper else { return };
+        let Some(epoch) = self.epoch else { return };
+        let keyed = stepper.live().mapping.as_ref().is_some_and(|mapping| mapping.keyed_by_player());
+        let body = if keyed {
+            let (snapshot, gathered) = stepper.take();
+            Body::Stepped { snapshot, gathered }
+        } else {
+            Body::Records { batch: std::mem::take(&mut self.batch), poisoned: self.trust.poisoned().clone() }
+        };
+        let span = Span { epoch, from: self.committed, to: self.position };
+        let work = Work { place: self.place.clone(), live: stepper.live().clone(), span, body };
+        let (tell, ended) = oneshot::channel();
+        let checkpoints = self.shared.checkpoints.clone();
+        self.shared.runtime.spawn(async move {
+            // The worker may be gone by now; what was committed stays.
+            drop(tell.send(checkpoints.send(Meta::ours("stream.checkpoint"), work).await));
+        });
+        self.last_to = self.position;
+        self.writing = Some(Writing { to: self.position, started: Instant::now(), ended });
+        self.gathering = Gathering::default();
+    }
+
+    /// Takes the answer of the checkpoint that is under way, if there is one; waits for it when told to.
+    fn collect(&mut self, wait: bool) -> Result<(), Break> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let told = if wait {
+            let ended = self.writing.take().expect("it was there a line above");
+            (ended.to, ended.started, ended.ended.blocking_recv().ok())
+        } else {
+            match writing.ended.try_recv() {
+                Ok(told) => (writing.to, writing.started, Some(told)),
+                Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
+                Err(oneshot::error::TryRecvError::Closed) => (writing.to, writing.started, None),
+            }
+        };
+        self.writing = None;
+        let (to, started, told) = told;
+        match told {
+            Some(Ok(Ended::Written(done))) => {
+                self.written(to, started, &done);
+                Ok(())
+            }
+            Some(Ok(ended)) => Err(broken(ended)),
+            Some(Err(Error::Refused(refusal))) if refusal.code == STATE_MOVED => Err(Break::Again(Again::state_moved())),
+            Some(Err(error)) => Err(Break::Again(Again::of(&error))),
+            None => Err(Break::Again(Again::of(&Error::Unknown("the runtime ended".to_owned())))),
+        }
+    }
+
+    fn written(&mut self, to: i64, started: Instant, done: &Done) {
+        crash::point("stream.after_checkpoint");
+        self.committed = to;
+        self.last_took = started.elapsed();
+        self.trust.written(to);
+        let share = self.cache_share();
+        if let Some(stepper) = &mut self.stepper {
+            stepper.players.written();
+            stepper.players.shrink_to(share);
+            self.measures.written(stepper.live(), done, self.last_took, stepper.players.len());
+        }
+        self.log.note(to);
+    }
+}
+
+fn trouble(trouble: Trouble) -> Break {
+    match trouble {
+        Trouble::OutOfRange(told) => Break::Alarm { name: "out_of_range".to_owned(), told },
+        Trouble::NoSuch(told) => Break::Alarm { name: "no_such_partition".to_owned(), told },
+        Trouble::Damaged(told) => Break::Alarm { name: "damaged_log".to_owned(), told },
+        Trouble::Unreachable(told) => Break::Again(Again::unreachable(told)),
+    }
+}
+
+fn broken(ended: Ended) -> Break {
+    match ended {
+        Ended::Written(_) => unreachable!("what was written is no break"),
+        Ended::Lost => Break::Lost,
+        Ended::Elsewhere => Break::Again(Again::elsewhere()),
+        Ended::PlanMoved => Break::Again(Again::plan_moved()),
+        Ended::Poisoned(offset) => Break::Again(Again::poisoned(offset)),
+        Ended::Unreadable(_) => unreadable_state(&ended),
+    }
+}
+
+fn unreadable_state(ended: &Ended) -> Break {
+    match ended {
+        Ended::Unreadable(Some(version)) => Break::Alarm {
+            name: "newer_state".to_owned(),
+            told: format!("a player's state is of version {version}, which this program does not know: a newer program would be right"),
+        },
+        _ => Break::Alarm { name: "broken_state".to_owned(), told: "a player's state cannot be read".to_owned() },
+    }
+}

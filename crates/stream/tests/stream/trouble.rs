@@ -1,0 +1,76 @@
+//! What contradicts the database or the log stops one partition until a person decides.
+
+use crate::both::both_engines;
+use crate::ground::{GAME, KEYED, PARTITIONS, TOPIC, campaign, folded, outcome, plays, until};
+use db::{Meta, Statement, row};
+
+static EPOCHS: Statement = Statement::new("test.epochs", "select epoch from log_partition where topic = $1 and partition = $2");
+static CONTROLS: Statement = Statement::new("test.waiting", "select count(*) from player_state where game = $1 and player = $2");
+
+both_engines! {
+    async fn an_offset_outside_the_log_stops_that_partition_until_a_person_decides(ground: &Ground) {
+        let campaigns = [campaign(10)];
+        ground.register(KEYED, &campaigns).await;
+        ground.append(&plays(60, 10)).await;
+        ground.db.plain(&format!(
+            "insert into log_partition (topic, partition, game, topic_id, epoch, next, changed_at)
+             values ('{TOPIC}', 1, '{GAME}', {}, 1, 100000, 0)",
+            if ground.db.engine() == db::Engine::Sqlite { "zeroblob(16)" } else { "decode('00000000000000000000000000000000', 'hex')" }
+        )).await.unwrap();
+        let stream = ground.stream().await;
+        let others: i64 = (0..PARTITIONS).filter(|one| *one != 1).map(|one| ground.broker.offsets(TOPIC, one).unwrap().end).sum();
+        until("the other partitions are read", async || crate::ground::read(&ground.db).await == others + 100_000).await;
+        until("the alarm is told", async || stream.alarms().iter().any(|alarm| alarm.contains("beyond_log"))).await;
+        assert_eq!(ground.db.fetch(&EPOCHS, &row![TOPIC, 1], |row| row.int(0)).await.unwrap(), [1], "nobody took it");
+        stream.set_offset(Meta::ours("test"), &GAME.parse().unwrap(), 1, 0).await.unwrap();
+        ground.until_read().await;
+        stream.stop().await;
+        assert_eq!(outcome(&ground.db, KEYED, &campaigns).await, folded(KEYED, &campaigns, &ground.records().await));
+    }
+
+    async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one(ground: &Ground) {
+        ground.register(KEYED, &[campaign(10)]).await;
+        ground.append(&plays(10, 2)).await;
+        let stream = ground.stream().await;
+        ground.until_read().await;
+        stream.stop().await;
+        ground.broker.delete_topic(TOPIC).await.unwrap();
+        ground.broker.create_topic(TOPIC, PARTITIONS).await.unwrap();
+        ground.append(&plays(100, 9)).await;
+        let stream = ground.stream().await;
+        until("all partitions stand still", async || stream.alarms().iter().filter(|alarm| alarm.contains("other_topic")).count() == 4).await;
+        stream.stop().await;
+    }
+
+    async fn a_state_of_a_newer_program_is_left_alone(ground: &Ground) {
+        ground.register(KEYED, &[campaign(10)]).await;
+        let newer = if ground.db.engine() == db::Engine::Sqlite { "x'ff01020304'" } else { "'\\xff01020304'" };
+        ground.db.plain(&format!(
+            "insert into player_state (game, player, version, state, changed_at) values ('{GAME}', 'p3', 7, {newer}, 0)"
+        )).await.unwrap();
+        let stream = ground.stream().await;
+        ground.append(&plays(10, 4)).await;
+        until("the partition is given up", async || stream.alarms().iter().any(|alarm| alarm.contains("newer_state"))).await;
+        stream.stop().await;
+        static VERSION: Statement = Statement::new("test.version", "select version from player_state where game = $1 and player = $2");
+        assert_eq!(ground.db.fetch(&VERSION, &row![GAME, "p3"], |row| row.int(0)).await.unwrap(), [7]);
+        assert_eq!(ground.db.fetch(&CONTROLS, &row![GAME, "p3"], |row| row.int(0)).await.unwrap(), [1]);
+    }
+
+    async fn a_state_that_others_wrote_is_loaded_again(ground: &Ground) {
+        let campaigns = [campaign(50)];
+        ground.register(KEYED, &campaigns).await;
+        let stream = ground.stream().await;
+        let records = plays(40, 20);
+        for some in records.chunks(200) {
+            ground.append(some).await;
+            ground.until_read().await;
+            // Versions move under the cache, as when another process applies a control.
+            ground.db.plain("update player_state set version = version + 1").await.unwrap();
+        }
+        ground.append(&[("p1".to_owned(), r#"{"id":"last","type":"play","player":"p1","at":1779148800000,"mode":"r"}"#.to_owned())]).await;
+        ground.until_read().await;
+        stream.stop().await;
+        assert_eq!(outcome(&ground.db, KEYED, &campaigns).await, folded(KEYED, &campaigns, &ground.records().await));
+    }
+}
