@@ -3,21 +3,25 @@
 #![allow(clippy::print_stdout, reason = "a command line tool talks on its standard output")]
 #![allow(clippy::disallowed_methods, reason = "no async code here, and the wall clock only times steps")]
 
+mod guard;
 mod interrupt;
+mod kafka;
+mod packages;
 mod postgres;
 mod repository;
 mod services;
 mod test;
+mod throwaway;
 mod tidy;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask test [--quick] [FILTER…]   format, tidy, clippy and every test; starts and stops its own Postgres
-                                       --quick leaves out clippy and Postgres; FILTER narrows the tests by name
-cargo xtask services [--detach]        starts the Postgres that tests need and prints the variable to export
-cargo xtask services stop              stops the one that was left running with --detach
+cargo xtask test [--quick] [FILTER…]   format, tidy, clippy and every test; starts and stops its own Postgres and Kafka
+                                       --quick leaves out clippy and both; FILTER narrows the tests by name
+cargo xtask services [--detach]        starts the Postgres and the Kafka that tests need and prints the variables to export
+cargo xtask services stop              stops those that were left running with --detach
 cargo xtask tidy [--fix]               checks the repository's own rules; --fix writes what is generated
 ";
 
@@ -31,7 +35,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(false),
         ["tidy", "--fix"] => tidy::run(true),
         ["test", rest @ ..] => test::run(rest),
-        [postgres::GUARD, folder] => postgres::guard(Path::new(folder)),
+        [postgres::GUARD, folder] => guard::run(Path::new(folder), postgres::end),
+        [kafka::GUARD, folder] => guard::run(Path::new(folder), kafka::end),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

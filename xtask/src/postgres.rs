@@ -2,28 +2,28 @@
 //! Never touches a server it did not start.
 
 mod folder;
-mod guard;
 mod programs;
 
-pub(crate) use guard::{GUARD, run as guard};
 pub(crate) use programs::Programs;
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::guard::Guard;
+use crate::throwaway::{POLL, free_port, own_group, random_hex, tail};
 use folder::{Folder, Owner};
-use guard::Guard;
+
+/// The hidden command that guards a Postgres.
+pub(crate) const GUARD: &str = "guard-postgres";
 
 /// The variable that tells tests where their Postgres is.
 pub(crate) const VARIABLE: &str = "GUILDHALL_TEST_POSTGRES";
 
 const USER: &str = "guildhall";
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(10);
 /// Somebody else may take the port between our asking for a free one and the server's binding it.
 const PORT_ATTEMPTS: usize = 5;
 
@@ -53,8 +53,8 @@ impl Server {
     pub(crate) fn start(programs: &Programs) -> Result<Server, String> {
         let owner = Owner::choose();
         let folder = Folder::make(&owner)?;
-        let guard = Guard::set(&folder.path)?;
-        let password = folder::random_hex()?;
+        let guard = Guard::set(GUARD, &folder.path)?;
+        let password = random_hex()?;
         initialise(programs, &owner, &folder, &password)?;
         let mut refusal = String::new();
         for _ in 0..PORT_ATTEMPTS {
@@ -88,7 +88,7 @@ impl Server {
     pub(crate) fn check(&mut self) -> Result<(), String> {
         match self.process.try_wait() {
             Ok(None) => Ok(()),
-            _ => Err(format!("postgres ended by itself; the end of its log:\n{}", log_tail(&self.folder))),
+            _ => Err(format!("postgres ended by itself; the end of its log:\n{}", tail(&log_path(&self.folder)))),
         }
     }
 
@@ -147,12 +147,6 @@ fn launch(programs: &Programs, owner: &Owner, folder: &Folder, port: u16) -> Res
     command.spawn().map_err(|error| format!("could not run postgres: {error}"))
 }
 
-/// A group of its own: Ctrl-C must not reach the server before the tests that still use it.
-fn own_group(command: &mut Command) -> &mut Command {
-    use std::os::unix::process::CommandExt;
-    command.process_group(0)
-}
-
 fn wait_until_ready(process: &mut Child, folder: &Path) -> Result<(), String> {
     let started = Instant::now();
     while started.elapsed() < READY_WITHIN {
@@ -160,30 +154,18 @@ fn wait_until_ready(process: &mut Child, folder: &Path) -> Result<(), String> {
             return Ok(());
         }
         if !matches!(process.try_wait(), Ok(None)) {
-            return Err(format!("postgres did not start:\n{}", log_tail(folder)));
+            return Err(format!("postgres did not start:\n{}", tail(&log_path(folder))));
         }
         if crate::interrupt::happened() {
             return Err("interrupted".to_owned());
         }
         sleep(POLL);
     }
-    Err(format!("postgres was not ready after {} s:\n{}", READY_WITHIN.as_secs(), log_tail(folder)))
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| format!("no free port on 127.0.0.1: {error}"))
+    Err(format!("postgres was not ready after {} s:\n{}", READY_WITHIN.as_secs(), tail(&log_path(folder))))
 }
 
 fn log_path(folder: &Path) -> PathBuf {
     folder.join("postgres.log")
-}
-
-fn log_tail(folder: &Path) -> String {
-    const LINES: usize = 15;
-    let log = fs::read_to_string(log_path(folder)).unwrap_or_default();
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 #[cfg(test)]

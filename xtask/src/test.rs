@@ -7,10 +7,8 @@ mod steps;
 
 use std::process::Command;
 
-use crate::interrupt;
-use crate::postgres::{Programs, Server, VARIABLE};
-use crate::repository;
-use crate::tidy;
+use crate::postgres::VARIABLE;
+use crate::{interrupt, kafka, postgres, repository, tidy};
 use results::Results;
 use steps::{Outcome, Steps};
 
@@ -21,19 +19,25 @@ const OPEN_FILES_MIN: u64 = 22_000;
 /// What the command line asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
-    /// Without clippy and Postgres.
+    /// Without clippy, Postgres and Kafka.
     quick: bool,
     /// Parts of test names; all tests when empty.
     filters: Vec<String>,
 }
 
-/// Where the tests' Postgres is.
-enum Database {
+/// Where a server that tests need is.
+enum Provided<S> {
     /// Started by us; dropped after the tests.
-    Ours(Server),
+    Ours(S),
     /// Named by the variable that was set before we came.
     Given(String),
     None,
+}
+
+/// What tests run against.
+struct Services {
+    postgres: Provided<postgres::Server>,
+    kafka: Provided<kafka::Server>,
 }
 
 /// Runs all steps; fails when any of them did.
@@ -49,9 +53,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         steps.run("clippy", || Ok(component("clippy", "clippy").unwrap_or_else(|| cargo(&arguments))));
     }
-    let database = provide_database(&plan, &mut steps);
-    steps.run("tests", || Ok(run_tests(&plan, &database)?.outcome(&plan.filters)));
-    drop(database);
+    let services = Services { postgres: provide_postgres(&plan, &mut steps), kafka: provide_kafka(&plan, &mut steps) };
+    steps.run("tests", || Ok(run_tests(&plan, &services)?.outcome(&plan.filters)));
+    drop(services);
     steps.close()
 }
 
@@ -71,39 +75,59 @@ impl Plan {
     }
 }
 
-fn provide_database(plan: &Plan, steps: &mut Steps) -> Database {
-    let mut database = Database::None;
-    if let Ok(url) = std::env::var(VARIABLE) {
-        steps.run("postgres", || {
-            answers(&url)?;
-            database = Database::Given(url);
-            Ok(Outcome::Passed(format!("the one {VARIABLE} names")))
+fn provide_postgres(plan: &Plan, steps: &mut Steps) -> Provided<postgres::Server> {
+    let answers = |url: &str| {
+        let address = address(url).ok_or_else(|| format!("{VARIABLE} is not like postgres://USER:PASSWORD@HOST:PORT/postgres"))?;
+        answers(address, VARIABLE)
+    };
+    let start = || postgres::Programs::find_or_install().map(|programs| postgres::Server::start(&programs));
+    provide("postgres", VARIABLE, plan, steps, answers, start)
+}
+
+fn provide_kafka(plan: &Plan, steps: &mut Steps) -> Provided<kafka::Server> {
+    let start = || kafka::Runtime::find_or_install().map(|runtime| kafka::Server::start(&runtime));
+    provide("kafka", kafka::VARIABLE, plan, steps, |address| answers(address, kafka::VARIABLE), start)
+}
+
+/// The server a variable names, or one of ours. `start` fails on the outside where its programs are missing, and inside where they do not work.
+fn provide<S>(
+    name: &'static str,
+    variable: &str,
+    plan: &Plan,
+    steps: &mut Steps,
+    answers: impl Fn(&str) -> Result<(), String>,
+    start: impl Fn() -> Result<Result<S, String>, String>,
+) -> Provided<S> {
+    let mut provided = Provided::None;
+    if let Ok(address) = std::env::var(variable) {
+        steps.run(name, || {
+            answers(&address)?;
+            provided = Provided::Given(address);
+            Ok(Outcome::Passed(format!("the one {variable} names")))
         });
     } else if plan.quick {
-        steps.leave_out("postgres", "--quick");
+        steps.leave_out(name, "--quick");
     } else {
-        steps.run("postgres", || {
-            let programs = match Programs::find_or_install() {
-                Ok(programs) => programs,
-                Err(problem) if is_ci() => return Err(problem),
-                Err(problem) => return Ok(Outcome::LeftOut(problem)),
-            };
-            database = Database::Ours(Server::start(&programs)?);
-            Ok(Outcome::passed())
+        steps.run(name, || match start() {
+            Ok(server) => {
+                provided = Provided::Ours(server?);
+                Ok(Outcome::passed())
+            }
+            Err(problem) if is_ci() => Err(problem),
+            Err(problem) => Ok(Outcome::LeftOut(problem)),
         });
     }
-    database
+    provided
 }
 
 /// A machine that decides about merges must not skip half of the tests in silence.
-fn is_ci() -> bool {
+pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
-/// Fails when nobody listens at `url`, before a thousand tests do so one by one.
-fn answers(url: &str) -> Result<(), String> {
-    let address = address(url).ok_or_else(|| format!("{VARIABLE} is not like postgres://USER:PASSWORD@HOST:PORT/postgres"))?;
-    let refused = |error| format!("nobody answers at {address}, which {VARIABLE} names: {error}; unset it or run `cargo xtask services`");
+/// Fails when nobody listens there, before a thousand tests do so one by one.
+fn answers(address: &str, variable: &str) -> Result<(), String> {
+    let refused = |error| format!("nobody answers at {address}, which {variable} names: {error}; unset it or run `cargo xtask services`");
     std::net::TcpStream::connect(address).map(drop).map_err(refused)
 }
 
@@ -112,7 +136,7 @@ fn address(url: &str) -> Option<&str> {
     Some(authority.rsplit_once('@').map_or(authority, |(_, address)| address)).filter(|address| address.contains(':'))
 }
 
-fn run_tests(plan: &Plan, database: &Database) -> Result<Results, String> {
+fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
     let open_files = raise_open_files();
     if open_files < OPEN_FILES_MIN {
         eprintln!("xtask: only {open_files} open files are allowed; tests with 10,000 connections need {OPEN_FILES_MIN}: `ulimit -n`");
@@ -120,10 +144,15 @@ fn run_tests(plan: &Plan, database: &Database) -> Result<Results, String> {
     let mut command = Command::new(env_cargo());
     command.current_dir(repository::root()).args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.arg(format!("--test-threads={}", test_threads())).args(&plan.filters);
-    match database {
-        Database::Ours(server) => command.env(VARIABLE, server.url()),
-        Database::Given(url) => command.env(VARIABLE, url),
-        Database::None => command.env_remove(VARIABLE),
+    match &services.postgres {
+        Provided::Ours(server) => command.env(VARIABLE, server.url()),
+        Provided::Given(url) => command.env(VARIABLE, url),
+        Provided::None => command.env_remove(VARIABLE),
+    };
+    match &services.kafka {
+        Provided::Ours(server) => command.env(kafka::VARIABLE, server.address()).env(kafka::JARS_VARIABLE, kafka::jars()),
+        Provided::Given(address) => command.env(kafka::VARIABLE, address),
+        Provided::None => command.env_remove(kafka::VARIABLE).env_remove(kafka::JARS_VARIABLE),
     };
     let mut results = Results::default();
     let status = child::run(&mut command, |line| results.read(line))?;
@@ -197,9 +226,9 @@ mod tests {
     #[test]
     fn a_server_that_is_gone_is_told_before_the_tests() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("postgres://u:p@{}/postgres", listener.local_addr().unwrap());
-        answers(&url).unwrap();
+        let there = listener.local_addr().unwrap().to_string();
+        answers(&there, VARIABLE).unwrap();
         drop(listener);
-        answers(&url).unwrap_err();
+        assert!(answers(&there, VARIABLE).unwrap_err().contains(VARIABLE));
     }
 }

@@ -3,22 +3,27 @@
 
 use crate::config::{Config, RefundMode};
 use crate::exports;
+use crate::follow::Fulfilled;
 use crate::jobs::{self, Jobs};
+use crate::logs::Logs;
 use crate::pages;
 use crate::secrets::Secrets;
 use accounts::{Accounts, PersonalKeys};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use campaigns::Campaigns;
 use catalogue::Catalogue;
 use db::{Db, Error};
 use kernel::time::{HOUR_US, SECOND_US};
 use library::LibraryService;
 use orders::OrderService;
-use outbox::Outbox;
+use outbox::{Outbox, Webhooks};
 use payments::PaymentService;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stock::StockService;
+use stream::Stream;
 use wallet::Wallet;
 use web::{Edge, Tokens};
 
@@ -47,6 +52,11 @@ pub struct App {
     pub payments: PaymentService,
     /// What is announced.
     pub outbox: Outbox,
+    /// The games' endpoints.
+    pub webhooks: Webhooks,
+    /// Campaigns, progress and claims.
+    pub campaigns: Campaigns,
+    logs: Arc<OnceLock<Logs>>,
     jobs: Jobs,
 }
 
@@ -69,7 +79,11 @@ impl App {
         let orders = OrderService::new(&db);
         let library = LibraryService::new(&db);
         let payments = PaymentService::new(&db, payment_policy(&config), &catalogue, stock.sold_out());
-        let outbox = jobs::start_outbox(&config, &db, &accounts).await?;
+        let campaigns = Campaigns::new(&db, &accounts, &campaigns::Policy { points_currency: config.store.points_currency });
+        campaigns.live().refresh().await?;
+        let listener = Arc::new(Fulfilled);
+        let webhooks = Webhooks::new(&db, &accounts, &personal_keys(secrets), webhooks_policy(&config), Some(listener))?;
+        let outbox = jobs::start_outbox(&config, &db, &accounts, &campaigns, &webhooks).await?;
         let app = App {
             config: Arc::new(config),
             db,
@@ -82,10 +96,34 @@ impl App {
             library,
             payments,
             outbox,
+            webhooks,
+            campaigns,
+            logs: Arc::default(),
             jobs: Jobs::default(),
         };
         exports::register(&app);
         Ok(app)
+    }
+
+    /// Opens the log of games, if the configuration names one, and starts to read it. Before [`App::router`]: its routes are part of it.
+    ///
+    /// # Errors
+    /// The log is in use, its port is taken, Kafka's client cannot be made, or the database fails.
+    pub async fn start_logs(&self) -> Result<(), Error> {
+        if let Some(logs) = Logs::start(&self.config, &self.db, &self.campaigns, &self.accounts).await? {
+            drop(self.logs.set(logs));
+        }
+        Ok(())
+    }
+
+    /// The stream, where logs are read.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.logs.get().map(|logs| &logs.stream)
+    }
+
+    /// Where the embedded log takes Kafka's clients, if it does.
+    pub fn log_port(&self) -> Option<SocketAddr> {
+        self.logs.get().and_then(Logs::port)
     }
 
     /// Starts the jobs that time brings: sweeps, settlement, feeds, the outbox.
@@ -114,14 +152,22 @@ impl App {
             .merge(self.stock.routes())
             .merge(self.orders.routes())
             .merge(self.payments.routes())
-            .merge(self.library.routes());
+            .merge(self.library.routes())
+            .merge(self.webhooks.routes())
+            .merge(self.campaigns.routes());
+        if let Some(stream) = self.stream() {
+            routes = routes.merge(stream.routes());
+        }
         pages::description::complete(routes.get_openapi_mut());
         routes
     }
 
-    /// Stops the jobs, answers what was taken, closes the database.
+    /// Stops the jobs, finishes the checkpoints under way, answers what was taken, closes the database.
     pub async fn stop(&self) {
         self.jobs.stop().await;
+        if let Some(logs) = self.logs.get() {
+            logs.stop().await;
+        }
         self.db.close().await;
     }
 }
@@ -157,6 +203,16 @@ fn accounts_policy(config: &Config) -> accounts::Policy {
         reset_token_s: i64::from(of.reset_token_s),
         confirm_token_s: i64::from(of.confirm_token_s),
         public_url: config.public_url(),
+    }
+}
+
+fn webhooks_policy(config: &Config) -> outbox::webhooks::Policy {
+    let of = &config.webhooks;
+    outbox::webhooks::Policy {
+        allow_private: of.allow_private,
+        ca_file: Some(of.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
+        keep_delivered_h: i64::from(of.keep_delivered_h),
+        keep_parked_h: i64::from(of.keep_parked_h),
     }
 }
 

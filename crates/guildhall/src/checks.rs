@@ -12,6 +12,9 @@ pub fn invariants() -> Vec<&'static Invariant> {
         orders::check::INVARIANTS,
         payments::check::INVARIANTS,
         library::check::INVARIANTS,
+        outbox::webhooks::check::INVARIANTS,
+        campaigns::check::INVARIANTS,
+        stream::check::INVARIANTS,
     ]
     .concat()
 }

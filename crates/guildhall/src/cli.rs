@@ -2,6 +2,7 @@
 //! Refuses to do the work itself: each command is a room under `cli/`.
 
 mod admin;
+mod campaign;
 mod check;
 mod import;
 mod lock;
@@ -54,13 +55,20 @@ pub struct Settings {
     /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME
     #[arg(long, global = true, value_name = "URL")]
     pub db: Option<String>,
+    /// Kafka that game logs come from; without it they come from the embedded log
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
 }
 
 impl Settings {
     /// The settings as overrides of the configuration.
     pub fn overrides(&self) -> Vec<Override> {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
-        let given = [("data.dir", "--data", self.data.as_ref().map(path)), ("db.url", "--db", self.db.clone())];
+        let given = [
+            ("data.dir", "--data", self.data.as_ref().map(path)),
+            ("db.url", "--db", self.db.clone()),
+            ("kafka.brokers", "--kafka", self.kafka.clone()),
+        ];
         given
             .into_iter()
             .filter_map(|(key, flag, value)| Some(Override { key: key.to_owned(), value: value?, flag: flag.to_owned() }))
@@ -97,6 +105,9 @@ pub enum Command {
     /// Accounts, roles and keys, for whoever runs the machine
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Reward campaigns from files: apply, list, show, stop, backtest, explain
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
     /// Put load on a server and measure it
     #[command(subcommand)]
     Load(crate::load::Load),
@@ -128,6 +139,7 @@ async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Check { json } => check::run(&settings, json).await,
         Command::Openapi => start::openapi().await,
         Command::Admin(admin) => admin::run(&settings, admin).await,
+        Command::Campaign(campaign) => campaign::run(&settings, campaign).await,
         Command::Load(load) => crate::load::run(&settings, load).await,
     }
 }

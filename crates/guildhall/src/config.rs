@@ -5,10 +5,12 @@ mod database_url;
 mod keys;
 mod mistakes;
 mod reader;
+mod smtp_url;
 mod sources;
 
 pub use database_url::DatabaseUrl;
 pub use mistakes::{Mistake, Mistakes, Origin};
+pub use smtp_url::SmtpUrl;
 pub use sources::{Override, environment};
 
 use kernel::Currency;
@@ -31,6 +33,18 @@ pub struct Config {
     pub accounts: Accounts,
     /// What is sent after a commit.
     pub outbox: Outbox,
+    /// How mail is sent.
+    pub mail: Mail,
+    /// The games' endpoints that events are sent to.
+    pub webhooks: Webhooks,
+    /// The Kafka that game logs come from.
+    pub kafka: Kafka,
+    /// The embedded log, where there is no Kafka.
+    pub broker: Broker,
+    /// From logs to progress.
+    pub stream: Stream,
+    /// Reward campaigns.
+    pub campaigns: Campaigns,
     /// The log.
     pub log: Log,
     /// How long what grows is kept.
@@ -143,6 +157,104 @@ pub struct Outbox {
     pub poll_ms: u64,
 }
 
+/// Section `[mail]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mail {
+    /// The mail server; empty means that mail is written to `outbox.mail_dir`.
+    pub smtp_url: SmtpUrl,
+    /// Who it is from.
+    pub from: String,
+}
+
+/// Section `[webhooks]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Webhooks {
+    /// Lets webhooks be http, and at addresses that are not on the public internet.
+    pub allow_private: bool,
+    /// Certificates of further authorities, in PEM; empty means the public ones only.
+    pub ca_file: PathBuf,
+    /// How long deliveries are kept that were delivered, in hours.
+    pub keep_delivered_h: u32,
+    /// How long deliveries are kept that were parked, in hours.
+    pub keep_parked_h: u32,
+}
+
+/// Section `[kafka]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kafka {
+    /// `HOST:PORT` of one broker or several, between commas; empty means the embedded log.
+    pub brokers: String,
+    /// The consumer group that every process of this store joins.
+    pub group: String,
+}
+
+/// Section `[broker]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Broker {
+    /// Address and port for Kafka's clients; none: the log is reached over HTTP alone.
+    pub listen: Option<SocketAddr>,
+    /// Folder of the log; empty means `log` in `data.dir`.
+    pub dir: PathBuf,
+    /// Partitions of a topic that is made for a game.
+    pub partitions: u32,
+    /// Size at which a partition's file is closed and the next begun, in mebibytes.
+    pub segment_mb: u32,
+    /// How long records are kept, in hours; 0: for ever.
+    pub retention_h: u32,
+    /// How much a partition keeps, in mebibytes; 0: all.
+    pub retention_mb: u32,
+    /// Connections of Kafka's clients at once.
+    pub connections_max: usize,
+}
+
+/// Section `[stream]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stream {
+    /// What stands before a game's id in the name of its topic.
+    pub topic_prefix: String,
+    /// Progress is written this long after its record while a partition keeps up, in milliseconds.
+    pub checkpoint_due_ms: u64,
+    /// An achievement is written this soon, in milliseconds.
+    pub achieved_due_ms: u64,
+    /// An offset of records that changed nothing is written this late, in milliseconds.
+    pub idle_due_ms: u64,
+    /// While a partition is behind, progress may wait this long, in milliseconds.
+    pub behind_due_ms: u64,
+    /// Changed players at which a partition's checkpoint starts at once.
+    pub checkpoint_players_max: usize,
+    /// Records one checkpoint takes of a topic that is not keyed by player.
+    pub checkpoint_records_max: usize,
+    /// Players whose states the process keeps between batches, over all partitions.
+    pub cache_max_players: usize,
+    /// Records one read takes.
+    pub read_records: usize,
+    /// Bytes one read takes.
+    pub read_bytes: usize,
+    /// Bytes a request that brings logs may have, unpacked.
+    pub body_max_bytes: u64,
+    /// Bytes of such a request that wait for the log.
+    pub body_waiting_bytes: usize,
+    /// Such requests at the same time.
+    pub body_requests_max: usize,
+    /// How long a backtest or an explanation may read the log, in milliseconds.
+    pub look_time_max_ms: u64,
+    /// Records it may read.
+    pub look_records_max: u64,
+    /// Players a backtest follows.
+    pub look_players_max: usize,
+    /// Events an explanation tells, the latest ones.
+    pub look_events_max: usize,
+    /// Backtests and explanations at the same time.
+    pub looks_max: usize,
+}
+
+/// Section `[campaigns]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Campaigns {
+    /// Time between two looks for rewards that come by themselves, in milliseconds.
+    pub auto_claim_ms: u64,
+}
+
 /// Section `[log]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
@@ -167,6 +279,8 @@ pub enum LogFormat {
 pub struct Retention {
     /// How long a repeated idempotency key is answered with the first answer, in hours.
     pub idempotency_h: u32,
+    /// How long records that did not fit are kept, in hours.
+    pub dead_letters_h: u32,
 }
 
 impl Config {
@@ -211,6 +325,17 @@ impl Config {
     /// File events are appended to, if any.
     pub fn events_file(&self) -> Option<&Path> {
         Some(self.outbox.events_file.as_path()).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// Folder of the embedded log; none where logs come from Kafka, and on Postgres unless one is named.
+    pub fn log_dir(&self) -> Option<PathBuf> {
+        if !self.kafka.brokers.is_empty() {
+            return None;
+        }
+        if !self.broker.dir.as_os_str().is_empty() {
+            return Some(self.broker.dir.clone());
+        }
+        self.database_url().sqlite_file().map(|_| self.data.dir.join("log"))
     }
 
     /// Where players reach the server, without a slash at its end.

@@ -3,6 +3,7 @@
 
 mod client;
 pub mod crowd;
+mod quest;
 mod sale;
 mod stage;
 mod story;
@@ -76,7 +77,8 @@ enum Ending {
 }
 
 async fn tell(scene: &stage::Scene, demo: &Demo, teller: &Teller, begun: Instant) -> Result<Ending, String> {
-    let staff = story::tell(scene, teller).await?;
+    let (staff, player) = story::tell(scene, teller).await?;
+    quest::tell(scene, teller, &staff, &player).await?;
     sale::tell(scene, teller, &staff, demo.buyers as usize, demo.connections as usize).await?;
     teller.chapter("Does everything add up?");
     let started = Instant::now();

@@ -2,8 +2,10 @@
 
 use crate::App;
 use accounts::export::DataSource;
-use db::Error;
-use kernel::{Cursor, Page, UserId, page::PAGE_SIZE_MAX};
+use campaigns::Campaigns;
+use campaigns::commands::links::{Ask, What};
+use db::{Error, Meta};
+use kernel::{Code, Cursor, Page, UserId, page::PAGE_SIZE_MAX};
 use payments::queries::Part;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,6 +16,46 @@ use std::sync::Arc;
 struct Source<F> {
     name: &'static str,
     gather: F,
+}
+
+/// Which players of games an account is, and what they reached there. The links go with the account; what was reached stays the game's.
+struct Players(Campaigns);
+
+impl DataSource for Players {
+    fn name(&self) -> &'static str {
+        "players"
+    }
+
+    fn export(&self, user: UserId) -> accounts::export::Part {
+        let campaigns = self.0.clone();
+        Box::pin(async move {
+            let mut parts = Vec::new();
+            for link in campaigns.links(user).await? {
+                let achievements = all(|cursor| {
+                    let (campaigns, link) = (campaigns.clone(), link.clone());
+                    async move { campaigns.achievements(&link.game, &link.player, cursor.as_ref(), Some(PAGE_SIZE_MAX)).await }
+                });
+                parts.push(json!({ "achievements": achievements.await?, "link": link }));
+            }
+            Ok(Value::Array(parts))
+        })
+    }
+
+    fn forget(&self, user: UserId) -> accounts::export::Forgotten {
+        let campaigns = self.0.clone();
+        Box::pin(async move {
+            for link in campaigns.links(user).await? {
+                let ask = Ask { user, what: What::Unlink(link.game, link.player), by_operator: false };
+                match campaigns.relink(Meta::ours("account erased"), ask).await {
+                    Ok(_) => {}
+                    // Somebody was quicker.
+                    Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 impl<F: Fn(UserId) -> accounts::export::Part + Send + Sync> DataSource for Source<F> {
@@ -28,6 +70,7 @@ impl<F: Fn(UserId) -> accounts::export::Part + Send + Sync> DataSource for Sourc
 
 /// Adds the store's parts to every export.
 pub(crate) fn register(app: &App) {
+    app.accounts.add_source(Arc::new(Players(app.campaigns.clone())));
     let wallet = app.wallet.clone();
     add(app, "wallet", move |user| {
         let wallet = wallet.clone();

@@ -3,10 +3,12 @@
 
 use crate::App;
 use crate::config::Config;
+use crate::follow::Follow;
 use accounts::Accounts;
+use campaigns::Campaigns;
 use db::{Db, Error};
 use kernel::time::HOUR_US;
-use outbox::{EventsFile, Mail, MailFolder, OpenedMail, Outbox, Sink};
+use outbox::{EventsFile, Mail, MailFolder, MailServer, OpenedMail, Outbox, Sink, Webhooks};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ const SESSIONS_POLL: Duration = Duration::from_secs(1);
 const SUBSCRIPTIONS_POLL: Duration = Duration::from_secs(5);
 /// Kept answers are looked through this often.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// A change of campaigns is in force within this time in a process that reads no logs; where they are read the stream looks.
+const CAMPAIGNS_POLL: Duration = Duration::from_millis(250);
 /// Topics that the events file gets.
 const EVENT_TOPICS: &[&str] = &[
     "payment.entered",
@@ -34,6 +38,11 @@ const EVENT_TOPICS: &[&str] = &[
     "wallet.changed",
     "stock.changed",
     "product.changed",
+    "campaign.changed",
+    "achievement.reached",
+    "claim.granted",
+    "fulfilment.created",
+    "fulfilment.clawed_back",
 ];
 
 /// The jobs of an application. Cheap to clone.
@@ -107,6 +116,17 @@ pub(crate) fn start(app: &App, jobs: &Jobs) {
         let outbox = outbox.clone();
         async move { outbox.drain_once().await }
     });
+    let webhooks = app.webhooks.clone();
+    jobs.every("send webhooks", Duration::from_millis(app.config.outbox.poll_ms), move || {
+        let webhooks = webhooks.clone();
+        async move { webhooks.drain_once().await }
+    });
+    let webhooks = app.webhooks.clone();
+    jobs.every("tidy up webhooks", PURGE_EVERY, move || {
+        let webhooks = webhooks.clone();
+        async move { webhooks.tidy_up().await }
+    });
+    start_campaigns(app, jobs);
     let accounts = app.accounts.clone();
     jobs.every("remove old sessions", PURGE_EVERY, move || {
         let accounts = accounts.clone();
@@ -128,8 +148,45 @@ pub(crate) fn start(app: &App, jobs: &Jobs) {
     });
 }
 
+fn start_campaigns(app: &App, jobs: &Jobs) {
+    let campaigns = app.campaigns.clone();
+    jobs.every("grant what comes by itself", Duration::from_millis(app.config.campaigns.auto_claim_ms), move || {
+        let campaigns = campaigns.clone();
+        async move {
+            while campaigns.claim_due().await? as i64 >= campaigns::commands::claims::AUTO_MAX {}
+            Ok(())
+        }
+    });
+    if app.stream().is_none() {
+        let campaigns = app.campaigns.clone();
+        jobs.every("refresh campaigns", CAMPAIGNS_POLL, move || {
+            let campaigns = campaigns.clone();
+            async move { campaigns.live().refresh().await }
+        });
+    }
+    let (purge, db, hours) = (app.db.queue(stream::PurgeLetters), app.db.clone(), i64::from(app.config.retention.dead_letters_h));
+    jobs.every("purge dead letters", PURGE_EVERY, move || {
+        let (purge, before) = (purge.clone(), db.now().plus_us(-hours * HOUR_US));
+        async move {
+            loop {
+                match purge.send(db::Meta::ours("purge"), before).await {
+                    Ok(stream::PurgeLetters::MAX) => {}
+                    Ok(_) | Err(Error::Refused(_)) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    });
+}
+
 /// The outbox with the sinks that the configuration names.
-pub(crate) async fn start_outbox(config: &Config, db: &Db, accounts: &Accounts) -> Result<Outbox, Error> {
+pub(crate) async fn start_outbox(
+    config: &Config,
+    db: &Db,
+    accounts: &Accounts,
+    campaigns: &Campaigns,
+    webhooks: &Webhooks,
+) -> Result<Outbox, Error> {
     let accounts = accounts.clone();
     let open = move |payload: serde_json::Value| {
         let accounts = accounts.clone();
@@ -138,10 +195,15 @@ pub(crate) async fn start_outbox(config: &Config, db: &Db, accounts: &Accounts) 
             Ok(mail.map(|mail| Mail { to: mail.to, subject: mail.subject, text: mail.text }))
         }) as OpenedMail
     };
-    let mut sinks: Vec<(Vec<String>, Arc<dyn Sink>)> =
-        vec![(vec!["mail.send".to_owned()], Arc::new(MailFolder::new(config.mail_dir(), open)))];
+    let mail: Arc<dyn Sink> = match config.mail.smtp_url.reveal() {
+        Some(url) => Arc::new(MailServer::new(url, &config.mail.from, open).map_err(Error::Broken)?),
+        None => Arc::new(MailFolder::new(config.mail_dir(), open).sent_by(&config.mail.from)),
+    };
+    let mut sinks: Vec<(Vec<String>, Arc<dyn Sink>)> = vec![(vec!["mail.send".to_owned()], mail)];
     if let Some(file) = config.events_file() {
         sinks.push((EVENT_TOPICS.iter().map(|topic| (*topic).to_owned()).collect(), Arc::new(EventsFile::new(file))));
     }
+    sinks.push((Follow::topics(), Arc::new(Follow::new(campaigns))));
+    sinks.push((Webhooks::topics(), Arc::new(webhooks.clone())));
     Outbox::start(db, sinks).await
 }

@@ -1,14 +1,24 @@
 //! Load on a server: scenarios that prepare their own data, start a server, drive it over HTTP and account for every answer.
 //! Refuses to call a run good whose rows do not fit its answers: it then ends with 1.
 
+pub mod backlog;
+mod drain;
 pub mod driver;
+pub mod games;
 pub mod ground;
+mod latency;
+pub mod logs;
+pub mod logs_terms;
 pub mod prepare;
 pub mod prepared;
 pub mod process;
+pub mod records;
 pub mod report;
 pub mod run;
+pub mod send;
+mod sending;
 pub mod start;
+mod surge;
 pub mod terms;
 pub mod verify;
 
@@ -17,6 +27,7 @@ use crate::cli::{Settings, asked_to_stop};
 use clap::Subcommand;
 use db::Db;
 use ground::{Conditions, Ground};
+use logs_terms::{EventTerms, LogTerms};
 use prepared::Prepared;
 use run::{Figures, Run};
 use serde_json::{Value, json};
@@ -85,6 +96,19 @@ Examples:
     /// Sign in with a password
     #[command(after_help = "Example: guildhall load login --requests 300 --connections 8")]
     Login(Drive),
+    /// Send game logs, or measure how fast they become progress
+    #[command(after_help = "\
+Examples:
+  guildhall load logs --drain --records 5000000 --players 200000              from the embedded log to SQLite
+  guildhall load logs --drain --kafka HOST:PORT --db postgres://USER:PASSWORD@HOST/DATABASE --json
+  guildhall load logs --rate 20000 --seconds 30                               from a record to its achievement
+  guildhall load logs --files ./logs                                          a file for each game
+  guildhall load logs --kafka HOST:PORT                                       to a Kafka, or to a running server's own log
+  guildhall load logs --url http://127.0.0.1:8080 --token TOKEN               to a running server over HTTP")]
+    Logs(LogTerms),
+    /// Read progress and claim while logs come ten times as fast for a minute
+    #[command(after_help = "Example: guildhall load events --rate 2000 --seconds 60 --json")]
+    Events(EventTerms),
     /// Prepare a scenario for a server that is started by hand; what was made is written to the data folder
     #[command(after_help = "\
 Example:
@@ -139,6 +163,12 @@ async fn scenario(settings: &Settings, load: Load) -> Result<ExitCode, String> {
         }
         Load::Browse(drive) => measure(settings, &Plan::new(Scenario::Browse, drive)).await,
         Load::Login(drive) => measure(settings, &Plan::new(Scenario::Login, drive)).await,
+        Load::Logs(terms) => match terms.rate {
+            _ if terms.drain => drain::run(settings, &terms).await,
+            Some(rate) => latency::run(settings, &terms, rate).await,
+            None => sending::run(settings, &terms).await,
+        },
+        Load::Events(terms) => surge::run(settings, &terms).await,
         Load::Prepare { scenario, drive, sale } => {
             let sale = (scenario == Scenario::Sale).then_some(sale);
             prepare_only(settings, &Plan { sale, ..Plan::new(scenario, drive) }).await

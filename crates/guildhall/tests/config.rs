@@ -94,7 +94,8 @@ fn every_mistake_is_told_with_its_place_value_and_remedy() {
         "log.filter | \"info,db=loud\" | line 11 | should be a level, or levels per part, as info or info,db=debug",
         "server.lisen | - | line 3 | there is no such key; did you mean server.listen?",
         "GUILDHALL_DB_WRITTERS | - | environment variable GUILDHALL_DB_WRITTERS | no setting has this variable; did you mean GUILDHALL_DB_WRITERS?",
-        "colour | - | flag --set colour | there is no such key; the sections are server, data, db, store, accounts, outbox, log, retention",
+        "colour | - | flag --set colour | there is no such key; the sections are server, data, db, store, accounts, outbox, mail, webhooks, kafka, broker, stream, campaigns, log, \
+         retention",
     ];
     assert_eq!(told, expected);
 }
@@ -186,4 +187,18 @@ fn a_file_that_cannot_be_read_is_told_together_with_the_rest() {
     let report = Config::load(Some(Path::new("/nowhere/g.toml")), std::iter::empty(), &flags).unwrap_err().to_string();
     assert!(report.starts_with("the configuration has 2 mistakes:\n\n  file /nowhere/g.toml\n    it cannot be read"), "{report}");
     assert!(report.ends_with("\n\n  db.readers = \"0\" (flag --set db.readers)\n    should be a whole number from 1 to 1000"), "{report}");
+}
+
+#[test]
+fn brokers_are_hosts_with_ports() {
+    let config = load("[kafka]\nbrokers = \"a:9092,[::1]:9093\"\n[broker]\nlisten = \"\"\n", &[], &[]).unwrap();
+    assert_eq!((config.kafka.brokers.as_str(), config.broker.listen), ("a:9092,[::1]:9093", None));
+    let wrong = told(load("[kafka]\nbrokers = \"kafka://a\"\ngroup = \"a b\"\n", &[], &[]));
+    assert_eq!(
+        wrong,
+        [
+            "kafka.brokers | \"kafka://a\" | line 2 | should be empty, or HOST:PORT of brokers, between commas",
+            "kafka.group | \"a b\" | line 3 | should be 1 to 100 of a-z, A-Z, 0-9, dot, hyphen and underscore",
+        ]
+    );
 }

@@ -9,6 +9,7 @@
 
 #[path = "kill/round.rs"]
 mod round;
+#[allow(dead_code, reason = "the tests of campaigns need what is not used here")]
 #[path = "processes/server.rs"]
 mod server;
 #[path = "processes/store.rs"]

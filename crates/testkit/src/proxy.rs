@@ -1,4 +1,4 @@
-//! A proxy before Postgres that cuts connections when a transaction commits: before the server hears of it, or after.
+//! A proxy before Postgres that cuts connections when a transaction commits, before the server hears of it or after, or cuts all of them off.
 //! Refuses nothing else: every other byte goes through.
 
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// When a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     cuts: Arc<AtomicI64>,
+    is_open: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -34,13 +36,34 @@ impl Proxy {
         let address = listener.local_addr().expect("a bound socket has an address");
         let cuts = Arc::new(AtomicI64::new(0));
         let counter = cuts.clone();
+        let (is_open, open) = watch::channel(true);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if !*open.borrow() {
+                    continue;
+                }
                 let upstream = TcpStream::connect(&server).await.expect("Postgres answers");
-                tokio::spawn(carry(client, upstream, cut, counter.clone()));
+                let (counter, mut open) = (counter.clone(), open.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = carry(client, upstream, cut, counter) => {}
+                        // The sender goes with the test; then nobody is left to be cut off.
+                        _ = open.wait_for(|open| !open) => {}
+                    }
+                });
             }
         });
-        (Proxy { address, cuts }, format!("{head}@{address}/{name}"))
+        (Proxy { address, cuts, is_open }, format!("{head}@{address}/{name}"))
+    }
+
+    /// Cuts every connection and takes no new one, as a network does that is down.
+    pub fn close(&self) {
+        self.is_open.send_replace(false);
+    }
+
+    /// Takes connections again.
+    pub fn open(&self) {
+        self.is_open.send_replace(true);
     }
 
     /// Cuts the next `times` connections that commit.

@@ -63,6 +63,15 @@ impl World {
 
     /// A world with another configuration.
     pub async fn start(change: impl FnOnce(&mut Config), url: Option<String>) -> World {
+        World::begin(change, url, false).await
+    }
+
+    /// A world that reads logs: the embedded log without a port, the stream, and the jobs.
+    pub async fn streaming(change: impl FnOnce(&mut Config), url: Option<String>) -> World {
+        World::begin(change, url, true).await
+    }
+
+    async fn begin(change: impl FnOnce(&mut Config), url: Option<String>, streams: bool) -> World {
         let folder = Arc::new(tempfile::tempdir().expect("a test gets a temporary folder"));
         let mut config = Config::default();
         config.data.dir = folder.path().to_owned();
@@ -70,24 +79,31 @@ impl World {
         config.accounts.argon2_memory_kib = 64;
         config.accounts.argon2_iterations = 1;
         config.store.sweep_interval_ms = 50;
+        config.broker.listen = None;
+        config.broker.dir = folder.path().join("log");
+        config.webhooks.allow_private = true;
         if let Some(url) = &url {
             config.db.url = DatabaseUrl::parse(url).expect("the server's URL is one");
         }
         change(&mut config);
         let database = folder.path().join("guildhall.db");
         let secrets = Secrets::load(folder.path(), |_| None, Missing::Generate { database: &database }).expect("secrets are generated");
-        World::with(config, secrets, folder).await
+        World::with(config, secrets, folder, streams).await
     }
 
-    /// Another process's view: a second application on the same database and secrets, with its own server.
+    /// Another process's view: a second application on the same database and secrets, with its own server. It reads no logs.
     pub async fn sibling(&self) -> World {
-        World::with(self.app.config.as_ref().clone(), self.secrets.clone(), self.folder.clone()).await
+        World::with(self.app.config.as_ref().clone(), self.secrets.clone(), self.folder.clone(), false).await
     }
 
-    async fn with(config: Config, secrets: Secrets, folder: Arc<TempDir>) -> World {
+    async fn with(config: Config, secrets: Secrets, folder: Arc<TempDir>, streams: bool) -> World {
         let listener = server::bind(config.server.listen).expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let app = App::start(config, &secrets).await.expect("the application starts");
+        if streams {
+            app.start_logs().await.expect("the embedded log opens");
+            app.start_jobs();
+        }
         let stop = Arc::new(Notify::new());
         let (serving_app, serving_stop) = (app.clone(), stop.clone());
         let serving = tokio::spawn(async move { server::serve(&serving_app, listener, serving_stop.notified()).await });
@@ -163,6 +179,38 @@ impl World {
         manager.put(&format!("/v1/products/{product}/limit"), json!({ "limited": true })).await.expect(200);
         manager.post(&format!("/v1/stocks/{product}"), json!({ "quantity": copies })).await.expect(200);
         product
+    }
+
+    /// A game with the shipped mapping of its name, its operator, and its log.
+    pub async fn game(&self, id: &str) -> Person {
+        let operator = self.person(&[Role::Operator]).await;
+        operator.post("/v1/games", json!({ "id": id, "name": id, "zone": "UTC" })).await.expect(201);
+        let mapping = operator.get(&format!("/v1/mappings/presets/{id}")).await.expect(200);
+        operator.put(&format!("/v1/games/{id}/mapping"), json!({ "mapping": mapping })).await.expect(200);
+        while self.app.stream().is_some() && operator.get(&format!("/v1/games/{id}/partitions")).await.expect(200) == json!([]) {
+            // The stream makes the topic when it sees the mapping.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        operator
+    }
+
+    /// The game itself, calling with an API key.
+    pub async fn key(&self, operator: &Person, game: &str, scopes: &[&str]) -> Person {
+        let made = operator.post(&format!("/v1/games/{game}/keys"), json!({ "name": "test", "scopes": scopes })).await.expect(201);
+        self.nobody().with_token(made["secret"].as_str().expect("a new key is shown"))
+    }
+
+    /// Registers a campaign.
+    pub async fn campaign(&self, operator: &Person, document: &serde_json::Value) {
+        let game = document["game"].as_str().expect("a campaign names its game");
+        operator.post(&format!("/v1/games/{game}/campaigns"), json!({ "campaign": document })).await.expect(201);
+    }
+
+    /// Sends log records over HTTP; they are durable when it returns.
+    pub async fn send_logs(&self, caller: &Person, game: &str, lines: &[String]) {
+        let request = caller.request(reqwest::Method::POST, &format!("/v1/games/{game}/logs")).body(lines.join("\n"));
+        let taken = caller.send(request).await.expect(200);
+        assert_eq!(taken["accepted"], lines.len(), "every line is a record");
     }
 
     /// Charges a player.

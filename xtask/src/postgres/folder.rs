@@ -1,20 +1,17 @@
 //! The temporary folder a throwaway Postgres lives in, whose it is, and how what runs in it is ended.
 //! Ends only a process whose own lock file lies in that folder.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::fs;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, test_kill_process};
+
+use crate::throwaway;
 
 const PREFIX: &str = "guildhall-postgres-";
-const ENDS_WITHIN: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(10);
 /// The user id that distributions keep for "nobody", for machines whose `/etc/passwd` says nothing.
 const NOBODY: u32 = 65_534;
 
@@ -53,8 +50,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn make(owner: &Owner) -> Result<Folder, String> {
-        let path = std::env::temp_dir().join(format!("{PREFIX}{}", &random_hex()?[..8]));
-        DirBuilder::new().mode(0o700).create(&path).map_err(|error| format!("could not make {}: {error}", path.display()))?;
+        let path = throwaway::make_folder(PREFIX)?;
         owner.give(&path)?;
         Ok(Folder { path })
     }
@@ -62,14 +58,6 @@ impl Folder {
     pub(super) fn data(&self) -> PathBuf {
         data(&self.path)
     }
-}
-
-/// Sixteen random bytes, as hexadecimal digits.
-pub(super) fn random_hex() -> Result<String, String> {
-    let mut bytes = [0u8; 16];
-    let read = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
-    read.map_err(|error| format!("could not read /dev/urandom: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Whether the server in `folder` takes connections; it says so in the eighth line of its lock file.
@@ -87,35 +75,7 @@ pub(super) fn postmaster(folder: &Path) -> Option<Pid> {
 
 /// Ends the server in `folder`, if one runs, and removes the folder. A folder that is gone is fine; a stranger's is refused.
 pub(super) fn end(folder: &Path) -> Result<(), String> {
-    if !folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)) {
-        return Err(format!("{} is not a folder of ours: its name would start with {PREFIX}", folder.display()));
-    }
-    let started = Instant::now();
-    let mut signal = Signal::QUIT;
-    while let Some(pid) = postmaster(folder) {
-        if started.elapsed() > ENDS_WITHIN {
-            if signal == Signal::KILL {
-                return Err(format!("process {} of {} did not end", pid.as_raw_nonzero(), folder.display()));
-            }
-            signal = Signal::KILL;
-        }
-        // It may end between our look and our signal; the next look will tell.
-        kill_process(pid, signal).ok();
-        sleep(POLL);
-    }
-    remove(folder, started)
-}
-
-fn remove(folder: &Path, started: Instant) -> Result<(), String> {
-    loop {
-        match fs::remove_dir_all(folder) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !folder.exists() => return Ok(()),
-            // The server's children may still be writing their last files.
-            Err(_) if started.elapsed() < ENDS_WITHIN => sleep(POLL),
-            Err(error) => return Err(format!("could not remove {}: {error}", folder.display())),
-        }
-    }
+    throwaway::end(folder, PREFIX, Signal::QUIT, postmaster)
 }
 
 /// A lock file can outlive its server (a crash, a restart of the machine) and its number can then be anybody's.
@@ -150,13 +110,6 @@ mod tests {
         let users = "postgresql:x:7:8::/:/bin/sh\npostgres:x:101:104:PostgreSQL:/var/lib/postgresql:/bin/bash\n";
         assert_eq!(ids(users, "postgres"), Some((101, 104)));
         assert_eq!(ids(users, "nobody"), None);
-    }
-
-    #[test]
-    fn a_folder_that_is_not_ours_is_never_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        end(folder.path()).unwrap_err();
-        assert!(folder.path().exists());
     }
 
     #[test]

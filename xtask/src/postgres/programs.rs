@@ -1,8 +1,9 @@
-//! Finds the server's programs on this machine, and installs them where that is allowed: on Debian's relatives, as root.
-//! Never asks for a password and never changes a machine that is not root's to change.
+//! Finds the server's programs on this machine, and has them installed where that is allowed.
+//! Refuses a folder with only a client in it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use crate::packages;
 
 /// Where distributions keep versions side by side; the newest wins.
 const VERSIONED: [&str; 2] = ["/usr/lib/postgresql", "/opt/homebrew/opt"];
@@ -24,12 +25,7 @@ impl Programs {
         if let Some(found) = Programs::find() {
             return Ok(found);
         }
-        if !rustix::process::geteuid().is_root() {
-            return Err("postgres is not installed, and only root may install it: `sudo apt-get install postgresql`".to_owned());
-        }
-        eprintln!("xtask: installing postgresql with apt-get");
-        apt_get(&["update"])?;
-        apt_get(&["install", "--yes", "--no-install-recommends", "postgresql"])?;
+        packages::install("postgres", &["postgresql"])?;
         Programs::find().ok_or_else(|| "postgresql was installed, but no postgres is under /usr/lib/postgresql/*/bin".to_owned())
     }
 
@@ -37,13 +33,6 @@ impl Programs {
     pub(crate) fn path(&self, program: &str) -> PathBuf {
         self.0.join(program)
     }
-}
-
-fn apt_get(arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new("apt-get");
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(std::io::stderr());
-    let status = command.status().map_err(|error| format!("could not run apt-get: {error}; install postgres by hand"))?;
-    if status.success() { Ok(()) } else { Err(format!("`apt-get {}` failed: {status}", arguments.join(" "))) }
 }
 
 /// `folder/*/bin`, the highest version first.

@@ -4,6 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::interrupt;
 
+/// What a run without a service says nothing about.
+const WITHOUT: [(&str, &str); 2] = [
+    ("postgres", "Without Postgres the tests ran on SQLite alone; nothing is known about the other half."),
+    ("kafka", "Without Kafka the logs came from files and the embedded log alone; nothing is known about the real broker."),
+];
+
 /// How a step ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -77,8 +83,10 @@ impl Steps {
 
     fn summary(&self) -> String {
         let mut lines: Vec<String> = self.done.iter().map(Step::line).collect();
-        if self.done.iter().any(|step| step.name == "postgres" && !matches!(step.outcome, Outcome::Passed(_))) {
-            lines.push("    Without Postgres the tests ran on SQLite alone; nothing is known about the other half.".to_owned());
+        for (service, told) in WITHOUT {
+            if self.done.iter().any(|step| step.name == service && !matches!(step.outcome, Outcome::Passed(_))) {
+                lines.push(format!("    {told}"));
+            }
         }
         lines.push(format!("    {:.1} s in all", self.started.elapsed().as_secs_f64()));
         lines.join("\n")
@@ -109,8 +117,10 @@ mod tests {
     fn what_was_left_out_is_told_at_the_end() {
         let mut steps = Steps::new();
         steps.leave_out("postgres", "only root may install it");
+        steps.leave_out("kafka", "no java");
         let summary = steps.summary();
         assert!(summary.contains("only root may install it") && summary.contains("on SQLite alone"), "{summary}");
+        assert!(summary.contains("no java") && summary.contains("the real broker"), "{summary}");
         steps.close().unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::start::{load_config, writing};
-use crate::secrets;
+use crate::{App, secrets};
 use clap::Subcommand;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
@@ -51,17 +51,24 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
         Admin::GrantRole { email, role } => {
             app.accounts.grant_role(&email, role).await.map(|user| format!("account {user} has the role {} now", role.as_str()))
         }
-        Admin::RotateKey => app.accounts.rotate_personal_key(|_| {}).await.map(|done| {
-            format!(
-                "{} accounts looked at, {} keys wrapped anew, {} unreadable; restart the servers",
-                done.accounts, done.rewrapped, done.unreadable
-            )
-        }),
+        Admin::RotateKey => rotate_keys(&app).await,
     };
     app.stop().await;
     drop(lock);
     println!("{}", done.map_err(|e| e.to_string())?);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate_keys(app: &App) -> Result<String, db::Error> {
+    let accounts = app.accounts.rotate_personal_key(|_| {}).await?;
+    let secrets = app.webhooks.rotate_personal_key().await?;
+    Ok(format!(
+        "{} accounts looked at, {} keys wrapped anew, {} secrets of webhooks sealed anew, {} unreadable; restart the servers",
+        accounts.accounts,
+        accounts.rewrapped,
+        secrets.resealed,
+        accounts.unreadable + secrets.unreadable
+    ))
 }
 
 fn read_password() -> Result<String, String> {

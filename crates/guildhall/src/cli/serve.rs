@@ -25,15 +25,26 @@ pub(super) async fn run(settings: &Settings, listen: Option<String>) -> Result<E
     }
     let listener = server::bind(config.server.listen).map_err(|e| format!("cannot listen on {}: {e}", config.server.listen))?;
     let app = App::start(config, &secrets).await.map_err(|e| e.to_string())?;
+    app.start_logs().await.map_err(|e| e.to_string())?;
     app.start_jobs();
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let database = app.config.database_url();
-    tracing::info!(%address, ?database, ready_ms = started.elapsed().as_millis(), "guildhall is ready; the API is described at http://{address}/docs");
+    let (database, logs) = (app.config.database_url(), told_logs(&app));
+    tracing::info!(%address, ?database, logs, ready_ms = started.elapsed().as_millis(), "guildhall is ready; the API is described at http://{address}/docs");
     server::serve(&app, listener, asked_to_stop()).await;
     app.stop().await;
     tracing::info!("guildhall has stopped; everything that was taken is committed");
     drop(lock);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where game logs come from, in a word.
+fn told_logs(app: &App) -> String {
+    match (app.config.kafka.brokers.as_str(), app.stream(), app.log_port()) {
+        (_, None, _) => "none: kafka.brokers or broker.dir would name some".to_owned(),
+        ("", Some(_), Some(port)) => format!("embedded, Kafka's clients at {port}"),
+        ("", Some(_), None) => "embedded".to_owned(),
+        (brokers, Some(_), _) => format!("Kafka at {brokers}"),
+    }
 }
 
 /// Ready on the first interrupt or termination signal.

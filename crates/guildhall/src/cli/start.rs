@@ -73,6 +73,7 @@ pub(super) async fn openapi() -> Result<ExitCode, String> {
     let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
     let settings = Settings { data: Some(folder.path().to_owned()), ..Settings::default() };
     let (app, lock) = writing(&settings).await?;
+    app.start_logs().await.map_err(|e| e.to_string())?;
     let api = app.routes().to_openapi().to_pretty_json().map_err(|e| e.to_string())?;
     println!("{api}");
     app.stop().await;

@@ -2,7 +2,10 @@
 //! Refuses a key without a limit: a number that is far out is a typing error, and is cheaper told at start.
 
 use super::reader::Reader;
-use super::{Accounts, Config, Data, DatabaseUrl, Db, Log, LogFormat, Outbox, RefundMode, Retention, Server, Store};
+use super::{
+    Accounts, Broker, Campaigns, Config, Data, DatabaseUrl, Db, Kafka, Log, LogFormat, Mail, Outbox, RefundMode, Retention, Server,
+    SmtpUrl, Store, Stream, Webhooks,
+};
 use kernel::Currency;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,8 +22,17 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         store: store(reader),
         accounts: accounts(reader),
         outbox: outbox(reader),
+        mail: mail(reader),
+        webhooks: webhooks(reader),
+        kafka: kafka(reader),
+        broker: broker(reader),
+        stream: stream(reader),
+        campaigns: Campaigns { auto_claim_ms: reader.whole("campaigns.auto_claim_ms", 100, 1..=3_600_000) },
         log: log(reader),
-        retention: Retention { idempotency_h: reader.whole("retention.idempotency_h", 48, 1..=8_784) },
+        retention: Retention {
+            idempotency_h: reader.whole("retention.idempotency_h", 48, 1..=8_784),
+            dead_letters_h: reader.whole("retention.dead_letters_h", 168, 1..=87_840),
+        },
     };
     let (access, refresh) = (config.accounts.access_token_s, config.accounts.refresh_token_s);
     reader.require(
@@ -97,6 +109,73 @@ fn outbox(reader: &mut Reader) -> Outbox {
     }
 }
 
+fn mail(reader: &mut Reader) -> Mail {
+    let empty = SmtpUrl::parse("").expect("an empty address is the folder");
+    Mail {
+        smtp_url: reader.text("mail.smtp_url", empty, "empty, or as smtps://USER:PASSWORD@HOST", SmtpUrl::parse),
+        from: reader.text("mail.from", "Guildhall <guildhall@localhost>".to_owned(), "as Guildhall <noreply@example.com>", |text| {
+            (text.contains('@') && text.len() <= 300 && !text.chars().any(char::is_control)).then(|| text.to_owned())
+        }),
+    }
+}
+
+fn webhooks(reader: &mut Reader) -> Webhooks {
+    Webhooks {
+        allow_private: reader.flag("webhooks.allow_private", false),
+        ca_file: reader.text("webhooks.ca_file", PathBuf::new(), "empty or the path of a file", path_or_empty),
+        keep_delivered_h: reader.whole("webhooks.keep_delivered_h", 168, 1..=87_840),
+        keep_parked_h: reader.whole("webhooks.keep_parked_h", 720, 1..=87_840),
+    }
+}
+
+fn kafka(reader: &mut Reader) -> Kafka {
+    Kafka {
+        brokers: reader.text("kafka.brokers", String::new(), "empty, or HOST:PORT of brokers, between commas", brokers),
+        group: reader.text("kafka.group", "guildhall".to_owned(), "1 to 100 of a-z, A-Z, 0-9, dot, hyphen and underscore", |text| {
+            (!text.is_empty()).then(|| topic_part(text)).flatten()
+        }),
+    }
+}
+
+fn broker(reader: &mut Reader) -> Broker {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
+    Broker {
+        listen: reader.text("broker.listen", Some(listen), "empty, or an address and a port, as 127.0.0.1:9092", |text| {
+            if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+        }),
+        dir: reader.text("broker.dir", PathBuf::new(), "empty or the path of a folder", path_or_empty),
+        partitions: reader.whole("broker.partitions", 4, 1..=64),
+        segment_mb: reader.whole("broker.segment_mb", 64, 1..=2_048),
+        retention_h: reader.whole("broker.retention_h", 72, 0..=87_840),
+        retention_mb: reader.whole("broker.retention_mb", 0, 0..=100_000_000),
+        connections_max: reader.whole("broker.connections_max", 256, 1..=10_000),
+    }
+}
+
+fn stream(reader: &mut Reader) -> Stream {
+    let prefix = "at most 100 of a-z, A-Z, 0-9, dot, hyphen and underscore";
+    Stream {
+        topic_prefix: reader.text("stream.topic_prefix", "logs.".to_owned(), prefix, topic_part),
+        checkpoint_due_ms: reader.whole("stream.checkpoint_due_ms", 50, 1..=60_000),
+        achieved_due_ms: reader.whole("stream.achieved_due_ms", 10, 1..=60_000),
+        idle_due_ms: reader.whole("stream.idle_due_ms", 1_000, 1..=60_000),
+        behind_due_ms: reader.whole("stream.behind_due_ms", 4_000, 1..=600_000),
+        checkpoint_players_max: reader.whole("stream.checkpoint_players_max", 50_000, 1..=1_000_000),
+        checkpoint_records_max: reader.whole("stream.checkpoint_records_max", 5_000, 1..=1_000_000),
+        cache_max_players: reader.whole("stream.cache_max_players", 250_000, 1..=100_000_000),
+        read_records: reader.whole("stream.read_records", 10_000, 1..=1_000_000),
+        read_bytes: reader.whole("stream.read_bytes", 4_194_304, 65_536..=268_435_456),
+        body_max_bytes: reader.whole("stream.body_max_bytes", 268_435_456, 1_024..=17_179_869_184),
+        body_waiting_bytes: reader.whole("stream.body_waiting_bytes", 4_194_304, 65_536..=1_073_741_824),
+        body_requests_max: reader.whole("stream.body_requests_max", 32, 1..=10_000),
+        look_time_max_ms: reader.whole("stream.look_time_max_ms", 20_000, 10..=3_600_000),
+        look_records_max: reader.whole("stream.look_records_max", 50_000_000, 1..=100_000_000_000),
+        look_players_max: reader.whole("stream.look_players_max", 1_000_000, 1..=100_000_000),
+        look_events_max: reader.whole("stream.look_events_max", 1_000, 1..=100_000),
+        looks_max: reader.whole("stream.looks_max", 2, 1..=100),
+    }
+}
+
 fn log(reader: &mut Reader) -> Log {
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     Log {
@@ -119,4 +198,20 @@ fn public_url(text: &str) -> Option<String> {
     let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let fits = |place: &str| !place.is_empty() && !place.starts_with('/') && !place.contains(['@', '?', '#', ' ', '"', '<', '>']);
     (text.is_empty() || place.is_some_and(fits)).then(|| text.to_owned())
+}
+
+/// A list that Kafka's clients take: each part names a host and a port.
+fn brokers(text: &str) -> Option<String> {
+    let fits = |part: &str| {
+        let place = part.trim().rsplit_once(':');
+        place.is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains(['/', ' ', '@']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    };
+    (text.is_empty() || text.split(',').all(fits)).then(|| text.to_owned())
+}
+
+fn topic_part(text: &str) -> Option<String> {
+    let letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    (letters && text.len() <= 100).then(|| text.to_owned())
 }

@@ -42,6 +42,14 @@ impl Reader {
         })
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        self.value(key, default, "true or false", |raw| match raw {
+            Raw::Other(text) | Raw::Typed(text) => text.trim().parse().ok(),
+            Raw::Text(_) | Raw::Whole(_) => None,
+        })
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
         let wanted = words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(" or ");

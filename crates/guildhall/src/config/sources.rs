@@ -9,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 const PREFIX: &str = "GUILDHALL_";
 
 /// Variables with our prefix that are not settings: the secrets, the place of the configuration file, and what tests read.
-const NOT_SETTINGS: [&str; 4] = ["GUILDHALL_CONFIG", "GUILDHALL_CRASH_AT", "GUILDHALL_TOKEN_KEY", "GUILDHALL_PERSONAL_KEY"];
+const NOT_SETTINGS: [&str; 6] =
+    ["GUILDHALL_CONFIG", "GUILDHALL_CRASH_AT", "GUILDHALL_TOKEN_KEY", "GUILDHALL_PERSONAL_KEY", "GUILDHALL_SERVER", "GUILDHALL_TOKEN"];
 /// Kubernetes tells every container about a service named `guildhall` by variables that begin like this.
 const NOT_SETTINGS_BEGIN: [&str; 3] = ["GUILDHALL_TEST_", "GUILDHALL_SERVICE_", "GUILDHALL_PORT"];
 
@@ -31,7 +32,7 @@ pub(super) enum Raw {
     Text(String),
     /// A whole number of the file.
     Whole(i64),
-    /// Anything else of the file, as it stands there; no key takes it.
+    /// Anything else of the file, as it stands there: true and false, and what no key takes.
     Other(String),
     /// From a variable or a flag, where everything is text.
     Typed(String),

@@ -57,6 +57,7 @@ impl Stage {
         let started = Instant::now();
         let secrets = load_secrets(&config)?;
         let app = App::start(config, &secrets).await.map_err(|e| e.to_string())?;
+        app.start_logs().await.map_err(|e| e.to_string())?;
         app.start_jobs();
         let url = format!("http://{address}");
         teller.fact("server", started.elapsed(), &format!("{url}, one process, on SQLite in {}", folder.path().display()));
@@ -80,7 +81,8 @@ fn config(settings: &Settings, demo: &Demo, folder: &Path) -> Result<Config, Str
         ..settings.clone()
     };
     let set = |key: &str, value: &str, flag: &str| Override { key: key.to_owned(), value: value.to_owned(), flag: flag.to_owned() };
-    let mut more = vec![set("outbox.mail_dir", "", "--data")];
+    // The embedded log's usual port may be another server's; the story sends its records over HTTP.
+    let mut more = vec![set("outbox.mail_dir", "", "--data"), set("broker.listen", "", "--data"), set("broker.dir", "", "--data")];
     more.extend(demo.listen.as_deref().map(|listen| set("server.listen", listen, "--listen")));
     if std::env::var_os("GUILDHALL_LOG_FILTER").is_none() {
         // The story is told on standard output; the log is for what goes wrong.

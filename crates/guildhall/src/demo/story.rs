@@ -42,8 +42,15 @@ pub(super) struct Staff {
     pub(super) token: String,
 }
 
-/// Tells it; answers the staff's login for what comes after.
-pub(super) async fn tell(scene: &Scene, teller: &Teller) -> Result<Staff, String> {
+/// The player of the story, signed in.
+pub(super) struct Player {
+    pub(super) token: String,
+    /// The game she had and gave back.
+    pub(super) wanted: Value,
+}
+
+/// Tells it; answers the logins of staff and player for what comes after.
+pub(super) async fn tell(scene: &Scene, teller: &Teller) -> Result<(Staff, Player), String> {
     let mut told = Told { client: Client::new(scene.address), teller };
     teller.chapter("A player comes in");
     let (user, token) = arrive(&mut told, scene).await?;
@@ -59,7 +66,7 @@ pub(super) async fn tell(scene: &Scene, teller: &Teller) -> Result<Staff, String
     let (first, second) = look_around(&mut told, scene, &staff).await?;
     teller.chapter("She buys, plays, and thinks better of one");
     buy(&mut told, &token, [&first, &second]).await?;
-    Ok(staff)
+    Ok((staff, Player { token, wanted: second }))
 }
 
 async fn arrive(told: &mut Told<'_>, scene: &Scene) -> Result<(String, String), String> {

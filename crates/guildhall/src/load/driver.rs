@@ -70,6 +70,9 @@ pub struct Load {
     pub requests: Requests,
     /// Who is told of the answers, if anyone; bodies are put together only then.
     pub on_response: Option<OnResponse>,
+    /// Requests per second, handed out evenly; as fast as they are answered if not given. A request's time counts from when it was due,
+    /// so that one which found every connection busy shows how late it was.
+    pub per_s: Option<f64>,
     /// Time a connection may take to open, while a starting server still refuses it too.
     pub connect_timeout: Duration,
     /// Time an answer may take, from the first byte sent.
@@ -88,6 +91,7 @@ impl Load {
             amount,
             requests,
             on_response: None,
+            per_s: None,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             taken: Arc::default(),
@@ -252,6 +256,7 @@ impl Tally {
 struct Worker {
     load: Load,
     opener: Arc<Opener>,
+    begun: Instant,
     deadline: Option<Instant>,
     // The locks are never contended: only tasks of this one thread take them, and none holds one while it waits.
     tally: Mutex<Tally>,
@@ -268,6 +273,17 @@ impl Worker {
         }
         let next = |taken| (taken < total).then(|| taken + 1);
         self.load.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
+    }
+
+    /// Waits until a request is due; answers from when its time counts.
+    async fn due(&self, index: u64) -> Instant {
+        let Some(per_s) = self.load.per_s else { return Instant::now() };
+        let due = self.begun + Duration::from_secs_f64(index as f64 / per_s);
+        if due <= Instant::now() {
+            return due;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Instant::now()
     }
 
     /// Whether a request is left to take.
@@ -298,6 +314,7 @@ fn work(load: &Load, connections: usize, start: &Start) -> Result<Tally, io::Err
     let worker = Arc::new(Worker {
         load: load.clone(),
         opener,
+        begun,
         deadline,
         tally: Mutex::new(Tally::new()),
         buffer: Mutex::new(vec![0; 65_536].into_boxed_slice()),

@@ -123,6 +123,35 @@ pub fn cpu_us(process: &str) -> u64 {
     fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10_000
 }
 
+/// Processor time of a process of this machine and of all its children, those that ended too, in microseconds.
+/// None where no such process is, as when a database is on another machine.
+pub fn family_cpu_us(parent: u32) -> Option<u64> {
+    let own = std::fs::read_to_string(format!("/proc/{parent}/stat")).ok()?;
+    let ticks = |stat: &str, fields: std::ops::Range<usize>| {
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let numbers = rest.split_whitespace().skip(fields.start).take(fields.len());
+        numbers.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+    };
+    // Fields 14 to 17: own user and system time, then those of children that were waited for.
+    let mut sum = ticks(&own, 11..15);
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        if parent_of(&stat) == Some(parent) {
+            sum += ticks(&stat, 11..13);
+        }
+    }
+    Some(sum * 10_000)
+}
+
+/// The parent of a process of this machine.
+pub fn parent(process: u32) -> Option<u32> {
+    parent_of(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+}
+
+fn parent_of(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Asks for one page and reads it to its end.
 pub async fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
@@ -142,4 +171,24 @@ pub fn metric(text: &str, name: &str, label: &str) -> f64 {
 
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_childs_time_is_part_of_its_familys() {
+        let mut child = std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        assert_eq!(parent(child.id()), Some(std::process::id()));
+        let started = Instant::now();
+        let (before, child_id) = (family_cpu_us(std::process::id()).unwrap(), child.id().to_string());
+        while cpu_us(&child_id) < 50_000 {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+        assert!(family_cpu_us(std::process::id()).unwrap() >= before + 40_000);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

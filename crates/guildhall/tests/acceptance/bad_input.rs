@@ -157,7 +157,8 @@ fn of_fields(api: &Value, schema: &Value, good: &Value) -> Vec<Case> {
             ["1e400", "1.5", "\"5\"", "9223372036854775808", "-9223372036854775809", "01", "+1", "0x10", "NaN"]
                 .into_iter()
                 .for_each(|value| wrong(value, ""));
-            for value in [i64::MIN, -1, i64::MAX] {
+            // A correction may lower.
+            for value in [i64::MIN, -1, i64::MAX].into_iter().filter(|value| !(field == "by" && *value == -1)) {
                 cases.push(Case::new(format!("{field} = {value}"), with(&value.to_string()), 0, "", value.to_string()));
             }
             if ["amount_minor", "quantity", "percent", "product"].contains(&field.as_str()) {
@@ -183,6 +184,8 @@ fn parts_of_nonsense(part: &str) -> &'static [&'static str] {
         "product" | "run" => &["abc", "1.5", "9223372036854775808", "%00", "..%2f", "%F0%9F%8E%AE", "1%20or%201=1", "0x10"],
         "game" => &["x", "Kart", "-kart", "a%00b", "a%20b", "%F0%9F%8E%AE", "a..%2f"],
         "role" => &["player2", "Admin", "%00", "1"],
+        // Any text is a name; one that cannot be stored is another test's.
+        "campaign" | "player" | "goal" | "preset" => &[],
         _ => &[
             "7",
             "abc",
@@ -201,7 +204,8 @@ fn unknown(part: &str) -> Vec<String> {
         "product" => ["9223372036854775807", "0", "-1"].map(str::to_owned).to_vec(),
         "run" => vec!["9999".to_owned(), "-1".to_owned()],
         "game" => vec!["nothing".to_owned()],
-        "role" => Vec::new(),
+        "role" | "campaign" | "player" => Vec::new(),
+        "goal" | "preset" => vec!["nothing".to_owned()],
         _ => vec![kernel::PaymentId::new().to_string()],
     }
 }

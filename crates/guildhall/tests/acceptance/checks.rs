@@ -1,12 +1,14 @@
 //! Every invariant is broken on purpose, in a store with real orders, payments, refunds, holds and plays: `check` has to name it and the row.
 //! Refuses invariants without a case here.
 
+#[path = "checks/campaign_cases.rs"]
+mod campaign_cases;
 #[path = "checks/corruptions.rs"]
 mod corruptions;
 
 use super::dump::tables;
 use super::ground::{PASSWORD, text};
-use corruptions::{CASES, Stage};
+use corruptions::{Case, Stage};
 use db::Engine;
 use guildhall::checks;
 use kernel::ProductId;
@@ -53,6 +55,9 @@ async fn stage(world: &World) -> Stage {
     boss.post("/v1/games", json!({ "id": "kart", "name": "Kart", "zone": "Asia/Seoul" })).await.expect(201);
     boss.put(&format!("/v1/games/kart/members/{}", player.id), json!({ "role": "team_member" })).await.expect(204);
     let key = boss.post("/v1/games/kart/keys", json!({ "name": "shop", "scopes": ["players:read"] })).await.expect(201);
+    let claimed = campaign_cases::claimed(world, &boss, world.product("Gift", 100).await).await;
+    let (webhook, parked) = super::ground::webhook_with_delivery(world, &boss, "kart").await;
+    let due = boss.post(&format!("/v1/games/kart/webhooks/{webhook}/test"), json!({})).await.expect(202);
     Stage {
         engine: world.engine(),
         boss: hex(&boss.id.to_string()),
@@ -60,6 +65,10 @@ async fn stage(world: &World) -> Stage {
         player: hex(&player.id.to_string()),
         spent: hex(&spent.id.to_string()),
         key: hex(&text(&key["key"])),
+        claimed,
+        webhook: hex(&webhook),
+        parked: hex(&parked),
+        due: hex(&text(&due["delivery"])),
         castle,
         knight,
         tower,
@@ -72,6 +81,11 @@ async fn stage(world: &World) -> Stage {
         ordered: hex(&ordered),
         ready: hex(&ready),
     }
+}
+
+/// Every way to break an invariant.
+fn cases() -> impl Iterator<Item = &'static Case> {
+    corruptions::CASES.iter().chain(campaign_cases::CASES)
 }
 
 /// An id as checks show it.
@@ -91,7 +105,7 @@ async fn keep(world: &World) -> String {
 
 #[test]
 fn every_invariant_has_a_case() {
-    let cases: BTreeSet<&str> = CASES.iter().map(|case| case.invariant).collect();
+    let cases: BTreeSet<&str> = cases().map(|case| case.invariant).collect();
     let invariants: BTreeSet<&str> = checks::invariants().iter().map(|invariant| invariant.name).collect();
     assert_eq!(checks::invariants().len(), invariants.len(), "names are distinct");
     assert_eq!(cases, invariants);
@@ -103,7 +117,7 @@ both_engines! {
         world.check().await;
         let undo = keep(world).await;
         let mut missed = Vec::new();
-        for case in CASES {
+        for case in cases() {
             let (sql, row) = ((case.sql)(&stage), (case.row)(&stage));
             let touched = world.db().plain(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
             assert!(touched > 0, "{sql} broke nothing");
@@ -123,7 +137,7 @@ both_engines! {
         assert!(clean.err.contains(&format!("{} invariants hold", checks::invariants().len())), "{}", clean.err);
 
         let undo = keep(world).await;
-        let case = CASES.iter().find(|case| case.invariant == "wallet.balance-is-the-sum-of-its-entries").unwrap();
+        let case = cases().find(|case| case.invariant == "wallet.balance-is-the-sum-of-its-entries").unwrap();
         world.db().plain(&(case.sql)(&stage)).await.unwrap();
         let broken = check_by_command(world, &[]).await;
         assert_eq!(broken.code, 1, "{}", broken.err);

@@ -93,6 +93,13 @@ pub(super) struct Ground {
     pub(super) refund: String,
     pub(super) game: String,
     pub(super) key: String,
+    pub(super) webhook: String,
+    /// One that was given up.
+    pub(super) delivery: String,
+    /// A campaign that runs, in which player p1, who is the boss, has reached goals and claimed one.
+    pub(super) campaign: String,
+    pub(super) claim: String,
+    pub(super) fulfilment: String,
     pub(super) now: kernel::Instant,
 }
 
@@ -147,6 +154,8 @@ impl Ground {
         boss.post("/v1/games", json!({ "id": game, "name": "Kart", "zone": "Asia/Seoul" })).await.expect(201);
         let asked = json!({ "name": "shop", "scopes": ["players:read"] });
         let key = text(&boss.post(&format!("/v1/games/{game}/keys"), asked).await.expect(201)["key"]);
+        let (webhook, delivery) = webhook_with_delivery(world, &boss, &game).await;
+        let played = played(world, &boss, &game).await;
         let (session, now) = (text(&second["session"]), world.db().now());
         Ground {
             boss,
@@ -164,9 +173,24 @@ impl Ground {
             refund,
             game,
             key,
+            webhook,
+            delivery,
+            campaign: played.campaign,
+            claim: played.claim,
+            fulfilment: played.fulfilment,
             now,
         }
     }
+}
+
+/// Makes a webhook that nobody listens at, with a test event that was given up; answers both ids.
+pub(super) async fn webhook_with_delivery(world: &World, boss: &Person, game: &str) -> (String, String) {
+    // Port 1 is nobody's; the address is allowed in tests.
+    let asked = json!({ "url": "https://127.0.0.1:1/", "topics": ["fulfilment.created"] });
+    let webhook = text(&boss.post(&format!("/v1/games/{game}/webhooks"), asked).await.expect(201)["webhook"]);
+    let delivery = boss.post(&format!("/v1/games/{game}/webhooks/{webhook}/test"), json!({})).await.expect(202);
+    assert_eq!(world.app.webhooks.drain_once().await.unwrap(), 0, "it is tried once and given up");
+    (webhook, text(&delivery["delivery"]))
 }
 
 /// Wishes for products and orders them; answers the order's id.
@@ -175,4 +199,56 @@ pub(super) async fn order(player: &Person, products: &[ProductId]) -> String {
         player.post("/v1/wishlist", json!({ "product": product })).await.expect(201);
     }
     text(&player.post("/v1/orders", json!({})).await.expect(201)["id"])
+}
+
+/// A campaign with what a player has reached in it.
+pub(super) struct Played {
+    pub(super) campaign: String,
+    pub(super) claim: String,
+    pub(super) fulfilment: String,
+}
+
+/// A campaign that asks for opting in and runs for a month.
+pub(super) fn campaign(game: &str, now: kernel::Instant, id: &str) -> Value {
+    let day = 24 * kernel::time::HOUR_US;
+    let now = kernel::Instant(now.unix_seconds() * kernel::time::SECOND_US);
+    let goal = |id: &str, rewards: Value| json!({ "id": id, "title": "Ten plays", "condition": { "measure": "count", "on": ["play"], "target": 10 }, "rewards": rewards });
+    json!({
+        "id": id, "game": game, "title": "Plays", "zone": "Asia/Seoul", "opt_in": true,
+        "period": { "starts": now.plus_us(-day), "ends": now.plus_us(30 * day) },
+        "budget": { "points_total": 1_000_000, "grants_per_day": 1_000 },
+        "goals": [goal("ten", json!([{ "points": 100 }])), goal("wheel", json!([{ "item": "wheel", "quantity": 2 }]))],
+    })
+}
+
+/// Puts a mapping in force, registers a campaign, links player p1 to the boss, lets them reach both goals and claims the item.
+pub(super) async fn played(world: &World, boss: &Person, game: &str) -> Played {
+    let mapping: Value = serde_json::from_str(rules::preset("kartrider").unwrap()).unwrap();
+    boss.put(&format!("/v1/games/{game}/mapping"), json!({ "mapping": mapping })).await.expect(200);
+    let id = "ten-plays";
+    let document = campaign(game, world.db().now(), id);
+    boss.post(&format!("/v1/games/{game}/campaigns"), json!({ "campaign": document })).await.expect(201);
+    boss.put(&format!("/v1/games/{game}/players/p1/link"), json!({ "link_to": boss.id })).await.expect(200);
+    let mut state = Vec::new();
+    rules::PlayerState::default().encode(&mut state);
+    let state: String = state.iter().map(|byte| format!("{byte:02x}")).collect();
+    let state = match world.engine() {
+        db::Engine::Sqlite => format!("x'{state}'"),
+        db::Engine::Postgres => format!("'\\x{state}'::bytea"),
+    };
+    let now = world.db().now().0;
+    let mut reached =
+        format!("insert into player_state (game, player, version, state, changed_at) values ('{game}', 'p1', 1, {state}, {now});");
+    for goal in 0..2 {
+        reached += &format!(
+            "insert into achievement (game, player, number, lineage, goal, period, n, version, cause, achieved_at, recorded_at)
+             values ('{game}', 'p1', 1, 1, {goal}, 0, 1, 1, 7, {now}, {now});
+             insert into goal_matched (game, number, lineage, goal, part, matched, reached) values ('{game}', 1, 1, {goal}, 0, 10, 1);"
+        );
+    }
+    world.db().plain(&reached).await.unwrap();
+    let claims = format!("/v1/games/{game}/campaigns/{id}/players/p1/goals/wheel/claims");
+    let claimed = boss.post(&claims, json!({})).await.expect(200);
+    let claim = &claimed["claims"][0];
+    Played { campaign: id.to_owned(), claim: text(&claim["claim"]), fulfilment: text(&claim["rewards"][0]["fulfilment"]) }
 }

@@ -113,6 +113,93 @@ pub(super) const ROUTES: &[Route] = &[
     read("/v1/games/{game}/keys", May::Team),
     write("POST", "/v1/games/{game}/keys", May::Team, 201, |_| json!({ "name": "web shop", "scopes": ["players:read", "claims:write"] })),
     write("DELETE", "/v1/games/{game}/keys/{key}", May::Team, 204, nothing),
+    read("/v1/games/{game}/webhooks", May::Team),
+    write(
+        "POST",
+        "/v1/games/{game}/webhooks",
+        May::Team,
+        201,
+        |_| json!({ "url": "https://game.example/hooks", "topics": ["fulfilment.created"], "description": "item server", "concurrency": 4 }),
+    ),
+    read("/v1/games/{game}/webhooks/{webhook}", May::Team),
+    write(
+        "PATCH",
+        "/v1/games/{game}/webhooks/{webhook}",
+        May::Team,
+        200,
+        |_| json!({ "url": "https://game.example/other", "topics": ["claim.granted"], "description": "", "concurrency": 2, "enabled": true }),
+    ),
+    write("POST", "/v1/games/{game}/webhooks/{webhook}/rotate", May::Team, 200, nothing),
+    write("POST", "/v1/games/{game}/webhooks/{webhook}/test", May::Team, 202, nothing),
+    Route { query: "?state=parked", ..read("/v1/games/{game}/webhooks/{webhook}/deliveries", May::Team) },
+    write("POST", "/v1/games/{game}/webhooks/{webhook}/deliveries/{delivery}/redeliver", May::Team, 202, nothing),
+    write("DELETE", "/v1/games/{game}/webhooks/{webhook}", May::Team, 204, nothing),
+    read("/v1/games/{game}/campaigns", May::Player),
+    write("POST", "/v1/games/{game}/campaigns", May::Team, 201, |ground| json!({ "campaign": campaign(ground, "second") })),
+    read("/v1/games/{game}/campaigns/{campaign}", May::Team),
+    write(
+        "PUT",
+        "/v1/games/{game}/campaigns/{campaign}",
+        May::Team,
+        200,
+        |ground| json!({ "campaign": campaign(ground, &ground.campaign), "policy": "keep" }),
+    ),
+    read("/v1/games/{game}/campaigns/{campaign}/versions", May::Team),
+    write(
+        "POST",
+        "/v1/games/{game}/campaigns/{campaign}/extend",
+        May::Team,
+        200,
+        |ground| json!({ "ends": kernel::Instant((ground.now.unix_seconds() + 60 * 86_400) * kernel::time::SECOND_US) }),
+    ),
+    write("PUT", "/v1/games/{game}/fulfil-by", May::Team, 200, |_| json!({ "fulfil_by": "poll" })),
+    read("/v1/campaigns/schema", May::Public),
+    read("/v1/games/{game}/mapping", May::Team),
+    write("PUT", "/v1/games/{game}/mapping", May::Team, 200, |_| json!({ "mapping": mapping() })),
+    read("/v1/games/{game}/mapping/versions", May::Team),
+    write("POST", "/v1/games/{game}/mapping/try", May::Team, 200, |_| json!({ "mapping": mapping(), "lines": ["{}"] })),
+    read("/v1/mappings/presets", May::Player),
+    read("/v1/mappings/presets/{preset}", May::Player),
+    read("/v1/games/{game}/campaigns/{campaign}/players/{player}", May::OwnOnly),
+    Route { query: "?players=p1,p2", ..read("/v1/games/{game}/campaigns/{campaign}/players", May::Team) },
+    read("/v1/games/{game}/players/{player}/achievements", May::OwnOnly),
+    write(
+        "POST",
+        "/v1/games/{game}/campaigns/{campaign}/players/{player}/goals/{goal}/claims",
+        May::OwnOnly,
+        200,
+        |_| json!({ "period": 0, "n": 1 }),
+    ),
+    write("POST", "/v1/games/{game}/campaigns/{campaign}/players/{player}/opt-in", May::OwnOnly, 202, nothing),
+    write(
+        "POST",
+        "/v1/games/{game}/campaigns/{campaign}/players/{player}/corrections",
+        May::Operator,
+        202,
+        |_| json!({ "goal": "ten", "period": 0, "by": -1, "reason": "ticket 1" }),
+    ),
+    write(
+        "POST",
+        "/v1/games/{game}/campaigns/{campaign}/players/{player}/restart",
+        May::Operator,
+        202,
+        |_| json!({ "reason": "ticket 2" }),
+    ),
+    write("POST", "/v1/games/{game}/players/{player}/erase-progress", May::Operator, 202, |_| json!({ "reason": "ticket 3" })),
+    read("/v1/games/{game}/fulfilments", May::Team),
+    read("/v1/games/{game}/fulfilments/{fulfilment}", May::Team),
+    write("POST", "/v1/games/{game}/fulfilments/{fulfilment}/acknowledge", May::Team, 200, |_| json!({ "note": "mail 7" })),
+    write("POST", "/v1/games/{game}/fulfilments/{fulfilment}/fail", May::Team, 409, |_| json!({ "note": "no such player" })),
+    write("POST", "/v1/games/{game}/fulfilments/{fulfilment}/resend", May::Team, 409, nothing),
+    write("POST", "/v1/games/{game}/claims/{claim}/clawback", May::Operator, 200, |_| json!({ "reason": "ticket 4" })),
+    write("POST", "/v1/games/{game}/campaigns/{campaign}/stop", May::Team, 200, nothing),
+    write("POST", "/v1/games/{game}/players/{player}/link-codes", May::Operator, 201, nothing),
+    read("/v1/links", May::Player),
+    write("POST", "/v1/links", May::Player, 404, |_| json!({ "code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA" })),
+    read("/v1/games/{game}/players/{player}/link", May::Team),
+    write("DELETE", "/v1/links/{game}", May::OwnOnly, 204, nothing),
+    write("PUT", "/v1/games/{game}/players/{player}/link", May::Operator, 200, |ground| json!({ "link_to": ground.victim.id })),
+    write("DELETE", "/v1/games/{game}/players/{player}/link", May::Operator, 204, nothing),
     write(
         "POST",
         "/v1/accounts",
@@ -163,6 +250,15 @@ const fn write(method: &'static str, path: &'static str, may: May, done: u16, bo
 
 fn nothing(_: &Ground) -> Value {
     json!({})
+}
+
+pub(super) fn campaign(ground: &Ground, id: &str) -> Value {
+    super::ground::campaign(&ground.game, ground.now, id)
+}
+
+fn mapping() -> Value {
+    let text = rules::preset("kartrider").expect("it comes with the rules");
+    serde_json::from_str(text).expect("presets are JSON")
 }
 
 fn amount(_: &Ground) -> Value {
@@ -219,6 +315,14 @@ impl Route {
             "role" => "store_manager".to_owned(),
             "game" => ground.game.clone(),
             "key" => ground.key.clone(),
+            "webhook" => ground.webhook.clone(),
+            "delivery" => ground.delivery.clone(),
+            "campaign" => ground.campaign.clone(),
+            "player" => "p1".to_owned(),
+            "goal" => "ten".to_owned(),
+            "claim" => ground.claim.clone(),
+            "fulfilment" => ground.fulfilment.clone(),
+            "preset" => "kartrider".to_owned(),
             "session" => ground.session.clone(),
             "run" => "4711".to_owned(),
             other => panic!("{} names {other}, of which the ground has none", self.path),

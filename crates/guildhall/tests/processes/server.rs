@@ -31,7 +31,12 @@ impl Server {
 
     /// Starts a server with variables of its own; its log when it ends before it is ready.
     pub(crate) async fn start_with(store: &Store, variables: &[(&str, String)]) -> Result<Server, Vec<String>> {
-        let mut command = program(store, &["serve", "--listen", "127.0.0.1:0"]);
+        Server::start_through(store, None, variables).await
+    }
+
+    /// The same on another address of the store's database, as a proxy's.
+    pub(crate) async fn start_through(store: &Store, url: Option<&str>, variables: &[(&str, String)]) -> Result<Server, Vec<String>> {
+        let mut command = program(store, &["serve", "--listen", "127.0.0.1:0"], url);
         command.env("GUILDHALL_LOG_FORMAT", "json").envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("it was piped");
@@ -58,8 +63,20 @@ impl Server {
         }
     }
 
+    /// The most memory it has held, in bytes.
+    pub(crate) fn rss_max_bytes(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Kills it as a power cut would.
@@ -100,16 +117,18 @@ impl Drop for Server {
 
 /// Runs `guildhall check` on the store; what it said when an invariant is broken.
 pub(crate) async fn check(store: &Store) -> Result<(), String> {
-    let mut command = program(store, &["check"]);
+    let mut command = program(store, &["check"], None);
     let done = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the program runs");
     let text = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     if done.status.success() { Ok(()) } else { Err(text) }
 }
 
 /// The program with nothing of this process's settings: a variable meant for the tests is no setting of the server.
-fn program(store: &Store, arguments: &[&str]) -> Command {
+fn program(store: &Store, arguments: &[&str], url: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_guildhall"));
-    command.env_clear().args(arguments).args(store.flags());
+    command.env_clear().args(arguments).args(store.flags(url));
+    // Several servers run at once, so none may take the usual port of the embedded log.
+    command.env("GUILDHALL_BROKER_LISTEN", "");
     command
 }
 

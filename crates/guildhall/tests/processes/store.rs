@@ -54,10 +54,15 @@ impl Store {
         self.folder.path()
     }
 
-    /// The flags that lead the program here.
-    pub(crate) fn flags(&self) -> Vec<String> {
+    /// The database's address; none for SQLite in the folder.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// The flags that lead the program here, to the database by another address if one is given.
+    pub(crate) fn flags(&self, through: Option<&str>) -> Vec<String> {
         let mut flags = vec!["--data".to_owned(), self.folder().display().to_string()];
-        flags.extend(self.url.iter().flat_map(|url| ["--db".to_owned(), url.clone()]));
+        flags.extend(through.or(self.url()).into_iter().flat_map(|url| ["--db".to_owned(), url.to_owned()]));
         flags
     }
 

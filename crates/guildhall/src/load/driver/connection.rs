@@ -19,7 +19,8 @@ pub(super) async fn drive(stream: TcpStream, worker: Arc<Worker>) {
     let mut connection = Connection { stream, incomplete: Vec::new(), alarm, worker };
     while let Some(index) = connection.worker.take() {
         let request = (connection.worker.load.requests)(index);
-        let mut exchange = Exchange { index, request, sent: 0, begun: Instant::now() };
+        let begun = connection.worker.due(index).await;
+        let mut exchange = Exchange { index, request, sent: 0, begun };
         let answered = poll_fn(|cx| connection.poll(cx, &mut exchange)).await;
         let keep_alive = match answered {
             Ok((status, keep_alive)) => {

@@ -277,3 +277,22 @@ fn more_files_than_the_system_allows_are_refused_with_the_remedy() {
     let told = raise_file_limit(u64::MAX / 2).unwrap_err().to_string();
     assert!(told.contains("ulimit -Hn"), "{told}");
 }
+
+#[test]
+fn a_rate_is_kept_and_what_waited_for_a_connection_shows_how_long() {
+    let server = serve(Router::new().route(
+        "/hello",
+        get(|| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }),
+    ));
+    let mut load = Load::new(server.address, 4, Amount::Requests(50), hello());
+    load.per_s = Some(100.0);
+    let kept = run(&load).unwrap();
+    assert!(kept.elapsed >= Duration::from_millis(490), "{:?}", kept.elapsed);
+    // One connection answers a hundred a second at the most, so that a thousand a second have to wait for it.
+    let mut load = Load::new(server.address, 1, Amount::Requests(50), hello());
+    load.per_s = Some(1_000.0);
+    let late = run(&load).unwrap();
+    assert!(late.latency_us.max() > 400_000, "{} µs", late.latency_us.max());
+}

@@ -12,6 +12,13 @@ pub(super) struct Stage {
     /// Somebody whose wallet is empty again.
     pub(super) spent: String,
     pub(super) key: String,
+    /// What was claimed of campaigns.
+    pub(super) claimed: super::campaign_cases::Claimed,
+    pub(super) webhook: String,
+    /// A delivery that was given up.
+    pub(super) parked: String,
+    /// A delivery that waits.
+    pub(super) due: String,
     /// Paid, without limit.
     pub(super) castle: ProductId,
     /// Paid and played.
@@ -39,7 +46,7 @@ const NOBODY: &str = "00000000000000000000000000000007";
 
 impl Stage {
     /// Bytes as the engine writes them.
-    fn id(&self, hex: &str) -> String {
+    pub(super) fn id(&self, hex: &str) -> String {
         match self.engine {
             Engine::Sqlite => format!("x'{hex}'"),
             Engine::Postgres => format!("'\\x{hex}'::bytea"),
@@ -70,7 +77,7 @@ pub(super) struct Case {
     pub(super) row: fn(&Stage) -> String,
 }
 
-const fn case(invariant: &'static str, sql: fn(&Stage) -> String, row: fn(&Stage) -> String) -> Case {
+pub(super) const fn case(invariant: &'static str, sql: fn(&Stage) -> String, row: fn(&Stage) -> String) -> Case {
     Case { invariant, sql, row }
 }
 
@@ -98,7 +105,31 @@ fn held_copy(s: &Stage) -> String {
     format!("{}/{}", s.held, s.rare)
 }
 
+fn webhook(s: &Stage) -> String {
+    s.webhook.clone()
+}
+
+fn due(s: &Stage) -> String {
+    s.due.clone()
+}
+
+fn parked(s: &Stage) -> String {
+    s.parked.clone()
+}
+
 pub(super) const CASES: &[Case] = &[
+    case("webhooks.waiting-is-counted", |s| s.set("webhook", "waiting = waiting + 1", "id", &s.webhook), webhook),
+    case("webhooks.waiting-is-counted", |s| s.delete("delivery", "id", &s.due), webhook),
+    case("webhooks.held-waits-for-something", |s| s.set("delivery", "state = 'held', due_at = null", "id", &s.due), due),
+    case("webhooks.times-fit-the-state", |s| s.set("delivery", "due_at = null", "id", &s.due), due),
+    case("webhooks.times-fit-the-state", |s| s.set("delivery", "settled_at = 1", "id", &s.due), due),
+    case("webhooks.times-fit-the-state", |s| s.set("delivery", "state = 'delivered'", "id", &s.parked), parked),
+    case("webhooks.deliveries-have-a-webhook", |s| s.set("delivery", "game = 'maple'", "id", &s.parked), parked),
+    case("webhooks.deliveries-have-a-webhook", |s| s.delete("webhook", "id", &s.webhook), parked),
+    case("webhooks.one-current-secret", |s| s.delete("webhook_secret", "webhook", &s.webhook), webhook),
+    case("webhooks.one-current-secret", |s| s.set("webhook_secret", "expires_at = 1", "webhook", &s.webhook), webhook),
+    case("webhooks.one-current-secret", |s| s.set("webhook", "state = 'deleted'", "id", &s.webhook), webhook),
+    case("webhooks.wanted-topics-are-subscribed", |_| "delete from subscription where subscriber = 'webhooks'".to_owned(), webhook),
     case("accounts.erased-means-erased", |s| s.set("accounts", "state = 'erased'", "id", &s.player), player),
     case("accounts.everyone-can-be-found", |s| s.delete("personal", "user_id", &s.player), player),
     case("accounts.everyone-can-be-found", |s| s.delete("account_email", "user_id", &s.player), player),
