@@ -14,10 +14,12 @@ const WAITING_MAX: usize = 1_000;
 
 static CURRENT: Statement = Statement::new("campaigns.current_version", "select campaign_version from game_campaigns where game = $1");
 
+// `cross join` has SQLite go from the rows to the states; the other way it would read the rows once for each player of the game.
 static LOAD_STATES: Statement = Statement::new(
     "campaigns.load_states",
     "select s.player, s.version, s.state
-     from rows r join player_state s on s.game = $2 and s.player = r.player",
+     from rows r cross join player_state s
+     where s.game = $2 and s.player = r.player",
 )
 .rows(&[("player", Column::Text)]);
 
@@ -33,15 +35,15 @@ static INSERT_STATES: Statement = Statement::new(
 )
 .rows(&[("player", Column::Text), ("start", Column::Int), ("length", Column::Int)]);
 
-// As above, of a state that was there: its version has moved.
+// As above, of a state that was there: its version has moved. The game stands in each row, so that SQLite goes from the rows to the states.
 static UPDATE_STATES: Statement = Statement::new(
     "campaigns.update_states",
     "update player_state
-     set version = player_state.version + 1, state = substr($2, cast(r.start as integer), cast(r.length as integer)), changed_at = $4
+     set version = player_state.version + 1, state = substr($2, cast(r.start as integer), cast(r.length as integer)), changed_at = $3
      from rows r
-     where player_state.game = $3 and player_state.player = r.player and player_state.version = r.version",
+     where player_state.game = r.game and player_state.player = r.player and player_state.version = r.version",
 )
-.rows(&[("player", Column::Text), ("start", Column::Int), ("length", Column::Int), ("version", Column::Int)]);
+.rows(&[("game", Column::Text), ("player", Column::Text), ("start", Column::Int), ("length", Column::Int), ("version", Column::Int)]);
 
 // An operator may have lowered a progress that had reached the goal: reaching it again is the same achievement.
 static ADD_ACHIEVEMENTS: Statement = Statement::new(
@@ -69,7 +71,8 @@ static ADD_ACHIEVEMENTS: Statement = Statement::new(
 static LOAD_CONTROLS: Statement = Statement::new(
     "campaigns.load_controls",
     "select c.player, c.id, c.kind, c.number, c.goal, c.period, c.amount, c.at
-     from rows r join control c on c.game = $2 and c.player = r.player
+     from rows r cross join control c
+     where c.game = $2 and c.player = r.player
      order by c.player, c.id",
 )
 .rows(&[("player", Column::Text)]);
@@ -187,12 +190,11 @@ pub async fn write_states(tx: &mut Tx<'_>, game: &GameId, writes: &[StateWrite<'
             bytes.extend_from_slice(write.state);
             match write.loaded {
                 0 => new.push(&row![write.player, start, length]),
-                loaded => old.push(&row![write.player, start, length, loaded]),
+                loaded => old.push(&row![game.as_str(), write.player, start, length, loaded]),
             }
         }
-        let further = row![&bytes, game.as_str(), now];
-        tx.write_with(&INSERT_STATES, new, &further).await?;
-        tx.write_with(&UPDATE_STATES, old, &further).await?;
+        tx.write_with(&INSERT_STATES, new, &row![&bytes, game.as_str(), now]).await?;
+        tx.write_with(&UPDATE_STATES, old, &row![&bytes, now]).await?;
     }
     Ok(())
 }

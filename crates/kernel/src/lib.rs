@@ -11,7 +11,9 @@ pub mod text;
 pub mod time;
 
 pub use code::Code;
-pub use id::{ClaimId, DeliveryId, FulfilmentId, GameId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId, UserId, WebhookId, Uuid};
+pub use id::{
+    ClaimId, DeliveryId, FulfilmentId, GameId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId, UserId, Uuid, WebhookId,
+};
 pub use money::{Currency, Money};
 pub use page::{Cursor, Page};
 pub use refusal::{Outcome, Refusal};

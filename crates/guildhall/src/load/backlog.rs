@@ -20,6 +20,9 @@ use tokio::sync::Notify;
 /// The games, in the order the generator knows them.
 pub const GAMES: [&str; 4] = ["kartrider", "kartrush", "baram", "suddenattack"];
 
+/// What a record passes on its way to its row.
+pub const ON: &str = "five campaigns per game, one topic of four keyed by match; states, achievements, dead letters and offsets in one durable transaction per checkpoint; no subscriber of events";
+
 /// Where the logs of a load test are.
 pub struct Backlog {
     /// Brokers of a Kafka; none: the log is the server's own.

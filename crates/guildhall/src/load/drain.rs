@@ -68,7 +68,7 @@ pub(super) async fn run(settings: &Settings, terms: &LogTerms) -> Result<ExitCod
 
 async fn measure(ground: &Ground, backlog: &Backlog, filled: &Filled) -> Result<(Figures, Conditions), String> {
     let db = ground.reading().await?;
-    let conditions = Conditions::read(&db).await?;
+    let conditions = Conditions { on: super::backlog::ON, ..Conditions::read(&db).await? };
     let database = database_process(&db).await?;
     let db_before = database.and_then(family_cpu_us);
     let from = if backlog.kafka.is_some() { "kafka" } else { "embedded" };

@@ -95,7 +95,7 @@ type Measured = (Histogram<u64>, Shared, Duration, Conditions);
 
 async fn measure(ground: &Ground, backlog: &Backlog, terms: &LogTerms, rate: u64) -> Result<Measured, String> {
     let db = ground.reading().await?;
-    let conditions = Conditions::read(&db).await?;
+    let conditions = Conditions { on: super::backlog::ON, ..Conditions::read(&db).await? };
     let server = Server::start(ground, backlog.environment(ground), "latency").await?;
     let shared = Shared::default();
     let sending = sending(backlog, terms, rate, &shared)?;

@@ -90,8 +90,7 @@ impl Context {
                 tracing::error!(%place, "a partition was assigned that no game has");
                 continue;
             };
-            let log =
-                Partition {
+            let log = Partition {
                 consumer: consumer.clone(),
                 queue,
                 place: place.clone(),
@@ -296,4 +295,18 @@ fn serve(consumer: Arc<BaseConsumer<Context>>, workers: &Workers, stop: &AtomicB
     }
     workers.stop_all();
     drop(consumer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_right_after_a_seek_is_doubted_once_and_then_taken_as_the_logs_own() {
+        let sought = Doubt { is_fresh: true, ..Doubt::default() };
+        assert_eq!(sought.gap_max(7), 0);
+        let again = Doubt { met: Some(7), ..sought };
+        assert_eq!((again.gap_max(7), again.gap_max(8)), (i64::MAX, 0));
+        assert_eq!(Doubt::default().gap_max(7), super::super::GAP_MAX, "markers of transactions are no reason for doubt");
+    }
 }
