@@ -212,7 +212,11 @@ mod tests {
         let folder = throwaway::make_folder(PREFIX).unwrap();
         let mut child = Command::new("sh").arg("-c").arg("read line").arg(folder.join("x")).stdin(Stdio::piped()).spawn().unwrap();
         fs::write(pid_path(&folder), child.id().to_string()).unwrap();
-        assert!(runs_in(&folder));
+        // A process that has just begun its program shows no arguments for a moment.
+        let started = Instant::now();
+        while !runs_in(&folder) {
+            assert!(started.elapsed() < Duration::from_secs(10), "its arguments never named the folder");
+        }
         end(&folder).unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(!folder.exists());

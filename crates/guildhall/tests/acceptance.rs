@@ -11,6 +11,7 @@ mod acceptance {
     mod fuzz;
     mod ground;
     mod known_faults;
+    mod log_routes;
     mod parity;
     mod real_catalogue;
     mod table;
