@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, test_kill_process};
 
 use crate::guard::Guard;
+use crate::server::{Server, log_path};
 use crate::throwaway::{self, POLL, free_port, own_group, random_hex, tail};
 
 /// The variable that tells tests where their Kafka is, as HOST:PORT.
@@ -24,6 +25,7 @@ pub(crate) const JARS_VARIABLE: &str = "GUILDHALL_TEST_KAFKA_JARS";
 /// The hidden command that guards a Kafka.
 pub(crate) const GUARD: &str = "guard-kafka";
 
+const NAME: &str = "kafka";
 const PREFIX: &str = "guildhall-kafka-";
 const READY_WITHIN: Duration = Duration::from_secs(90);
 /// Somebody else may take a port between our asking for free ones and the broker's binding them.
@@ -35,71 +37,28 @@ const PROPERTIES: &str = include_str!("../kafka/server.properties");
 /// Small and cheap while idle; tests' logs are read from the page cache, not from this heap.
 const MEMORY: [&str; 3] = ["-Xmx512m", "-Xms64m", "-XX:+UseSerialGC"];
 
-/// A running Kafka. Dropping it stops the broker and removes its folder, unless it was left running.
-pub(crate) struct Server {
-    folder: PathBuf,
-    address: String,
-    process: Child,
-    guard: Option<Guard>,
-}
-
-impl Server {
-    /// Formats a log folder and starts a broker on it, loopback only. Returns when it serves.
-    pub(crate) fn start(runtime: &Runtime) -> Result<Server, String> {
-        let folder = throwaway::make_folder(PREFIX)?;
-        let guard = Guard::set(GUARD, &folder)?;
-        let mut refusal = String::new();
-        for attempt in 0..PORT_ATTEMPTS {
-            let ports = (free_port()?, free_port()?);
-            configure(&folder, ports)?;
-            if attempt == 0 {
-                format(runtime, &folder)?;
-            }
-            let mut process = launch(runtime, &folder)?;
-            match wait_until_ready(&mut process, &folder, ports.0) {
-                Ok(()) => return Ok(Server { folder, address: format!("127.0.0.1:{}", ports.0), process, guard: Some(guard) }),
-                Err(problem) => refusal = problem,
-            }
-            if !refusal.contains("BindException") && !refusal.contains("Address already in use") {
-                break;
-            }
-            process.kill().and_then(|()| process.wait()).ok();
+/// Formats a log folder and starts a broker on it, loopback only. Returns when it serves.
+pub(crate) fn start(runtime: &Runtime) -> Result<Server, String> {
+    let folder = throwaway::make_folder(PREFIX)?;
+    let guard = Guard::set(GUARD, &folder)?;
+    let mut refusal = String::new();
+    for attempt in 0..PORT_ATTEMPTS {
+        let ports = (free_port()?, free_port()?);
+        configure(&folder, ports)?;
+        if attempt == 0 {
+            format(runtime, &folder)?;
         }
-        Err(refusal)
-    }
-
-    /// HOST:PORT, for `GUILDHALL_TEST_KAFKA`.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The folder that holds data and log.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Fails when the broker ended by itself, with the end of its log.
-    pub(crate) fn check(&mut self) -> Result<(), String> {
-        match self.process.try_wait() {
-            Ok(None) => Ok(()),
-            _ => Err(format!("kafka ended by itself; the end of its log:\n{}", tail(&log_path(&self.folder)))),
+        let mut process = launch(runtime, &folder)?;
+        match wait_until_ready(&mut process, &folder, ports.0) {
+            Ok(()) => return Ok(Server::new(NAME, folder, format!("127.0.0.1:{}", ports.0), process, guard)),
+            Err(problem) => refusal = problem,
         }
-    }
-
-    /// Leaves the broker running after this process; `end` stops it.
-    pub(crate) fn leave_running(mut self) -> Result<(), String> {
-        self.guard.take().expect("a broker that was not left running has its guard").dismiss()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(guard) = self.guard.take() {
-            guard.trip();
-            // The guard has stopped it; as its parent we still have to collect it.
-            self.process.wait().ok();
+        if !refusal.contains("BindException") && !refusal.contains("Address already in use") {
+            break;
         }
+        process.kill().and_then(|()| process.wait()).ok();
     }
+    Err(refusal)
 }
 
 /// Stops the broker that runs in `folder`, if any, and removes the folder. The data goes too, so nothing is flushed.
@@ -139,7 +98,7 @@ fn format(runtime: &Runtime, folder: &Path) -> Result<(), String> {
 
 fn launch(runtime: &Runtime, folder: &Path) -> Result<Child, String> {
     let lost = |error| format!("could not write kafka's log: {error}");
-    let log = File::create(log_path(folder)).map_err(lost)?;
+    let log = File::create(log_path(folder, NAME)).map_err(lost)?;
     let errors = log.try_clone().map_err(lost)?;
     let mut command = runtime.java();
     command.args(MEMORY).arg("kafka.Kafka").arg(properties_path(folder)).current_dir(folder);
@@ -153,19 +112,19 @@ fn launch(runtime: &Runtime, folder: &Path) -> Result<Child, String> {
 fn wait_until_ready(process: &mut Child, folder: &Path, port: u16) -> Result<(), String> {
     let started = Instant::now();
     while started.elapsed() < READY_WITHIN {
-        let says_so = fs::read_to_string(log_path(folder)).is_ok_and(|log| log.contains(READY));
+        let says_so = fs::read_to_string(log_path(folder, NAME)).is_ok_and(|log| log.contains(READY));
         if says_so && TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Ok(());
         }
         if !matches!(process.try_wait(), Ok(None)) {
-            return Err(format!("kafka did not start:\n{}", tail(&log_path(folder))));
+            return Err(format!("kafka did not start:\n{}", tail(&log_path(folder, NAME))));
         }
         if crate::interrupt::happened() {
             return Err("interrupted".to_owned());
         }
         sleep(POLL * 5);
     }
-    Err(format!("kafka was not ready after {} s:\n{}", READY_WITHIN.as_secs(), tail(&log_path(folder))))
+    Err(format!("kafka was not ready after {} s:\n{}", READY_WITHIN.as_secs(), tail(&log_path(folder, NAME))))
 }
 
 /// The process id of the broker that runs in `folder`.
@@ -184,10 +143,6 @@ fn is_broker_of(pid: Pid, folder: &Path) -> bool {
 
 fn properties_path(folder: &Path) -> PathBuf {
     folder.join("server.properties")
-}
-
-fn log_path(folder: &Path) -> PathBuf {
-    folder.join("kafka.log")
 }
 
 fn pid_path(folder: &Path) -> PathBuf {

@@ -9,6 +9,7 @@ mod kafka;
 mod packages;
 mod postgres;
 mod repository;
+mod server;
 mod services;
 mod test;
 mod throwaway;

@@ -7,12 +7,13 @@ mod programs;
 pub(crate) use programs::Programs;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::guard::Guard;
+use crate::server::{Server, log_path};
 use crate::throwaway::{POLL, free_port, own_group, random_hex, tail};
 use folder::{Folder, Owner};
 
@@ -22,6 +23,7 @@ pub(crate) const GUARD: &str = "guard-postgres";
 /// The variable that tells tests where their Postgres is.
 pub(crate) const VARIABLE: &str = "GUILDHALL_TEST_POSTGRES";
 
+const NAME: &str = "postgres";
 const USER: &str = "guildhall";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Somebody else may take the port between our asking for a free one and the server's binding it.
@@ -40,72 +42,29 @@ const SETTINGS: [&str; 9] = [
     "log_min_messages=warning",
 ];
 
-/// A running Postgres. Dropping it stops the server and removes its folder, unless it was left running.
-pub(crate) struct Server {
-    folder: PathBuf,
-    url: String,
-    process: Child,
-    guard: Option<Guard>,
-}
-
-impl Server {
-    /// Makes a database cluster and starts it: UTF-8, collation C, loopback only, a random password. Returns when it answers.
-    pub(crate) fn start(programs: &Programs) -> Result<Server, String> {
-        let owner = Owner::choose();
-        let folder = Folder::make(&owner)?;
-        let guard = Guard::set(GUARD, &folder.path)?;
-        let password = random_hex()?;
-        initialise(programs, &owner, &folder, &password)?;
-        let mut refusal = String::new();
-        for _ in 0..PORT_ATTEMPTS {
-            let port = free_port()?;
-            let mut process = launch(programs, &owner, &folder, port)?;
-            match wait_until_ready(&mut process, &folder.path) {
-                Ok(()) => {
-                    let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
-                    return Ok(Server { folder: folder.path, url, process, guard: Some(guard) });
-                }
-                Err(problem) => refusal = problem,
+/// Makes a database cluster and starts it: UTF-8, collation C, loopback only, a random password. Returns when it answers.
+pub(crate) fn start(programs: &Programs) -> Result<Server, String> {
+    let owner = Owner::choose();
+    let folder = Folder::make(&owner)?;
+    let guard = Guard::set(GUARD, &folder.path)?;
+    let password = random_hex()?;
+    initialise(programs, &owner, &folder, &password)?;
+    let mut refusal = String::new();
+    for _ in 0..PORT_ATTEMPTS {
+        let port = free_port()?;
+        let mut process = launch(programs, &owner, &folder, port)?;
+        match wait_until_ready(&mut process, &folder.path) {
+            Ok(()) => {
+                let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
+                return Ok(Server::new(NAME, folder.path, url, process, guard));
             }
-            if !refusal.contains("Address already in use") {
-                break;
-            }
+            Err(problem) => refusal = problem,
         }
-        Err(refusal)
-    }
-
-    /// The address of the maintenance database, for `GUILDHALL_TEST_POSTGRES`.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The folder that holds data, log and socket.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Fails when the server ended by itself, with the end of its log.
-    pub(crate) fn check(&mut self) -> Result<(), String> {
-        match self.process.try_wait() {
-            Ok(None) => Ok(()),
-            _ => Err(format!("postgres ended by itself; the end of its log:\n{}", tail(&log_path(&self.folder)))),
+        if !refusal.contains("Address already in use") {
+            break;
         }
     }
-
-    /// Leaves the server running after this process; `end` stops it.
-    pub(crate) fn leave_running(mut self) -> Result<(), String> {
-        self.guard.take().expect("a server that was not left running has its guard").dismiss()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(guard) = self.guard.take() {
-            guard.trip();
-            // The guard has stopped it; as its parent we still have to collect it.
-            self.process.wait().ok();
-        }
-    }
+    Err(refusal)
 }
 
 /// Stops the server that runs in `folder`, if any, and removes the folder. The data goes too, so there is no checkpoint.
@@ -135,7 +94,7 @@ fn initialise(programs: &Programs, owner: &Owner, folder: &Folder, password: &st
 }
 
 fn launch(programs: &Programs, owner: &Owner, folder: &Folder, port: u16) -> Result<Child, String> {
-    let log = File::create(log_path(&folder.path)).map_err(|error| format!("could not write postgres's log: {error}"))?;
+    let log = File::create(log_path(&folder.path, NAME)).map_err(|error| format!("could not write postgres's log: {error}"))?;
     let errors = log.try_clone().map_err(|error| format!("could not write postgres's log: {error}"))?;
     let mut command = owner.command(&programs.path("postgres"));
     command.current_dir(&folder.path).arg("-D").arg(folder.data()).arg("-k").arg(&folder.path);
@@ -154,18 +113,14 @@ fn wait_until_ready(process: &mut Child, folder: &Path) -> Result<(), String> {
             return Ok(());
         }
         if !matches!(process.try_wait(), Ok(None)) {
-            return Err(format!("postgres did not start:\n{}", tail(&log_path(folder))));
+            return Err(format!("postgres did not start:\n{}", tail(&log_path(folder, NAME))));
         }
         if crate::interrupt::happened() {
             return Err("interrupted".to_owned());
         }
         sleep(POLL);
     }
-    Err(format!("postgres was not ready after {} s:\n{}", READY_WITHIN.as_secs(), tail(&log_path(folder))))
-}
-
-fn log_path(folder: &Path) -> PathBuf {
-    folder.join("postgres.log")
+    Err(format!("postgres was not ready after {} s:\n{}", READY_WITHIN.as_secs(), tail(&log_path(folder, NAME))))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod detached;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::server::Server;
 use crate::{interrupt, kafka, postgres, test};
 use detached::{Detached, Left};
 
@@ -16,7 +17,7 @@ pub(crate) fn run() -> Result<(), String> {
     interrupt::watch()?;
     let mut postgres = start_postgres()?;
     let mut kafka = start_kafka()?;
-    tell(postgres.url(), kafka.as_ref().map(kafka::Server::address));
+    tell(postgres.address(), kafka.as_ref().map(Server::address));
     eprintln!("xtask: postgres runs in {}", postgres.folder().display());
     if let Some(kafka) = &kafka {
         eprintln!("xtask: kafka runs in {}", kafka.folder().display());
@@ -24,7 +25,7 @@ pub(crate) fn run() -> Result<(), String> {
     eprintln!("xtask: Ctrl-C stops what runs and removes its data");
     while !interrupt::happened() {
         postgres.check()?;
-        kafka.as_mut().map_or(Ok(()), kafka::Server::check)?;
+        kafka.as_mut().map_or(Ok(()), Server::check)?;
         sleep(POLL);
     }
     eprintln!("xtask: stopping the services");
@@ -38,7 +39,7 @@ pub(crate) fn detach() -> Result<(), String> {
     let mut detached = Detached::read(&path).running();
     if detached.postgres.is_none() {
         let server = start_postgres()?;
-        detached.postgres = Some(Left { folder: server.folder().to_path_buf(), address: server.url().to_owned() });
+        detached.postgres = Some(Left { folder: server.folder().to_path_buf(), address: server.address().to_owned() });
         detached.write(&path)?;
         server.leave_running()?;
     }
@@ -85,16 +86,16 @@ fn tell(url: &str, kafka: Option<&str>) {
     }
 }
 
-fn start_postgres() -> Result<postgres::Server, String> {
+fn start_postgres() -> Result<Server, String> {
     let programs = postgres::Programs::find_or_install()?;
     let started = Instant::now();
-    let server = postgres::Server::start(&programs)?;
+    let server = postgres::start(&programs)?;
     eprintln!("xtask: postgres was ready after {:.1} s", started.elapsed().as_secs_f64());
     Ok(server)
 }
 
 /// A machine without Java runs the other services all the same, unless it decides about merges.
-fn start_kafka() -> Result<Option<kafka::Server>, String> {
+fn start_kafka() -> Result<Option<Server>, String> {
     let runtime = match kafka::Runtime::find_or_install() {
         Ok(runtime) => runtime,
         Err(problem) if test::is_ci() => return Err(problem),
@@ -104,7 +105,7 @@ fn start_kafka() -> Result<Option<kafka::Server>, String> {
         }
     };
     let started = Instant::now();
-    let server = kafka::Server::start(&runtime)?;
+    let server = kafka::start(&runtime)?;
     eprintln!("xtask: kafka was ready after {:.1} s", started.elapsed().as_secs_f64());
     Ok(Some(server))
 }

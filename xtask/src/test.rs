@@ -8,6 +8,7 @@ mod steps;
 use std::process::Command;
 
 use crate::postgres::VARIABLE;
+use crate::server::Server;
 use crate::{interrupt, kafka, postgres, repository, tidy};
 use results::Results;
 use steps::{Outcome, Steps};
@@ -36,8 +37,8 @@ enum Provided<S> {
 
 /// What tests run against.
 struct Services {
-    postgres: Provided<postgres::Server>,
-    kafka: Provided<kafka::Server>,
+    postgres: Provided<Server>,
+    kafka: Provided<Server>,
 }
 
 /// Runs all steps; fails when any of them did.
@@ -75,17 +76,17 @@ impl Plan {
     }
 }
 
-fn provide_postgres(plan: &Plan, steps: &mut Steps) -> Provided<postgres::Server> {
+fn provide_postgres(plan: &Plan, steps: &mut Steps) -> Provided<Server> {
     let answers = |url: &str| {
         let address = address(url).ok_or_else(|| format!("{VARIABLE} is not like postgres://USER:PASSWORD@HOST:PORT/postgres"))?;
         answers(address, VARIABLE)
     };
-    let start = || postgres::Programs::find_or_install().map(|programs| postgres::Server::start(&programs));
+    let start = || postgres::Programs::find_or_install().map(|programs| postgres::start(&programs));
     provide("postgres", VARIABLE, plan, steps, answers, start)
 }
 
-fn provide_kafka(plan: &Plan, steps: &mut Steps) -> Provided<kafka::Server> {
-    let start = || kafka::Runtime::find_or_install().map(|runtime| kafka::Server::start(&runtime));
+fn provide_kafka(plan: &Plan, steps: &mut Steps) -> Provided<Server> {
+    let start = || kafka::Runtime::find_or_install().map(|runtime| kafka::start(&runtime));
     provide("kafka", kafka::VARIABLE, plan, steps, |address| answers(address, kafka::VARIABLE), start)
 }
 
@@ -145,7 +146,7 @@ fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
     command.current_dir(repository::root()).args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.arg(format!("--test-threads={}", test_threads())).args(&plan.filters);
     match &services.postgres {
-        Provided::Ours(server) => command.env(VARIABLE, server.url()),
+        Provided::Ours(server) => command.env(VARIABLE, server.address()),
         Provided::Given(url) => command.env(VARIABLE, url),
         Provided::None => command.env_remove(VARIABLE),
     };

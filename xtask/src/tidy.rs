@@ -41,7 +41,7 @@ type Rule = fn(&Tree) -> Vec<Breach>;
 const RULES: [(&str, Rule); 11] = [
     ("every Rust file says what it owns", headers::check),
     ("arrows between crates point one way", arrows::check),
-    ("only db names sqlx", arrows::check_sqlx),
+    ("only db names a driver", arrows::check_drivers),
     ("every error code has its page", error_pages::check),
     ("no long file grows longer", lengths::check),
     ("both engines have the same migrations", migrations::check),

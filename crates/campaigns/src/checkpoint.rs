@@ -14,12 +14,10 @@ const WAITING_MAX: usize = 1_000;
 
 static CURRENT: Statement = Statement::new("campaigns.current_version", "select campaign_version from game_campaigns where game = $1");
 
-// `cross join` has SQLite go from the rows to the states; the other way it would read the rows once for each player of the game.
 static LOAD_STATES: Statement = Statement::new(
     "campaigns.load_states",
     "select s.player, s.version, s.state
-     from rows r cross join player_state s
-     where s.game = $2 and s.player = r.player",
+     from rows r join player_state s on s.game = $2 and s.player = r.player",
 )
 .rows(&[("player", Column::Text)]);
 
@@ -71,8 +69,7 @@ static ADD_ACHIEVEMENTS: Statement = Statement::new(
 static LOAD_CONTROLS: Statement = Statement::new(
     "campaigns.load_controls",
     "select c.player, c.id, c.kind, c.number, c.goal, c.period, c.amount, c.at
-     from rows r cross join control c
-     where c.game = $2 and c.player = r.player
+     from rows r join control c on c.game = $2 and c.player = r.player
      order by c.player, c.id",
 )
 .rows(&[("player", Column::Text)]);

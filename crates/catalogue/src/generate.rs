@@ -4,13 +4,12 @@
 mod entry;
 mod names;
 mod prose;
-mod random;
 mod tables;
 
 use std::io::{self, Write};
 
 use entry::EntryWriter;
-use random::Random;
+use kernel::Random;
 
 /// Games in the full-size set.
 pub const FULL_GAMES: u32 = 85_103;

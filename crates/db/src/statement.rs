@@ -1,7 +1,7 @@
 //! A named statement, written once for both engines; `db` renders what differs and times what runs.
-//! Refuses text put together from values: values are bound, many rows travel as one JSON parameter.
+//! Refuses text put together from values: values are bound, many rows travel as a row set.
 //!
-//! In the text, `rows` is the row set that was passed (it is `$1`, further arguments follow it), and `{for update}` or
+//! In the text, `rows` is the row set that was passed (it counts as `$1`, further arguments follow it), and `{for update}` or
 //! `{for update of t}` locks rows where the engine has row locks. `{hex column}` shows bytes as text. An argument that may be null is cast in the text.
 
 use crate::Engine;
@@ -81,7 +81,7 @@ impl Statement {
         self
     }
 
-    /// The statement takes a row set, named `rows` in its text, with these columns; it is `$1`.
+    /// The statement takes a row set, named `rows` in its text, with these columns; it counts as `$1`.
     pub const fn rows(mut self, columns: &'static [(&'static str, Column)]) -> Statement {
         self.columns = columns;
         self
@@ -141,6 +141,11 @@ impl Statement {
             rest = &rest[end + 1..];
         }
         rendered.push_str(rest);
+        if engine == Engine::Sqlite {
+            // It keeps the order of a cross join: from the rows to the table. Without statistics it may go from the table instead, and
+            // read all rows once for each of the table's.
+            rendered = rendered.replace("from rows r join ", "from rows r cross join ");
+        }
         render_hex(&rendered, engine)
     }
 }
@@ -224,6 +229,14 @@ mod tests {
             "with rows as (select * from unnest(cast($1 as bytea[]), cast($2 as bigint[])) as row_set(id, amount)) \
              select w.id from wallet w join rows r on r.id = w.id for no key update of w"
         );
+    }
+
+    #[test]
+    fn sqlite_goes_from_the_rows_to_the_table() {
+        static JOINED: Statement = Statement::new("test.joined", "select s.id from rows r join state s on s.game = $2 and s.id = r.id")
+            .rows(&[("id", Column::Bytes)]);
+        assert!(JOINED.text(Engine::Sqlite).contains("from rows r cross join state s on s.game = $2"));
+        assert!(JOINED.text(Engine::Postgres).contains("from rows r join state s on s.game = $2"));
     }
 
     #[test]

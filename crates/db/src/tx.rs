@@ -56,14 +56,9 @@ impl<'c> Tx<'c> {
         &mut self,
         statement: &'static Statement,
         rows: Rows,
-        mut map: impl FnMut(&Row) -> Result<T, Error> + Send,
+        map: impl FnMut(&Row) -> Result<T, Error> + Send,
     ) -> Result<Vec<T>, Error> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.enter(statement)?;
-        self.flush().await?;
-        self.connection.fetch(statement, Some(rows), &[], &mut map).await
+        self.load_with(statement, rows, &[], map).await
     }
 
     /// Reads what the row set names, with further arguments, which are `$2` and on.
@@ -111,12 +106,7 @@ impl<'c> Tx<'c> {
 
     /// Writes a row set of which some rows may touch nothing; returns how many were touched.
     pub async fn write_some(&mut self, statement: &'static Statement, rows: Rows) -> Result<u64, Error> {
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        self.enter(statement)?;
-        self.flush().await?;
-        self.connection.execute(statement, Some(rows), &[]).await
+        self.write_some_with(statement, rows, &[]).await
     }
 
     /// As [`Tx::write_some`], with further arguments, which are `$2` and on.

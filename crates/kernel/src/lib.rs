@@ -5,6 +5,7 @@ pub mod code;
 pub mod id;
 pub mod money;
 pub mod page;
+mod random;
 pub mod refusal;
 mod schema;
 pub mod text;
@@ -16,5 +17,6 @@ pub use id::{
 };
 pub use money::{Currency, Money};
 pub use page::{Cursor, Page};
+pub use random::Random;
 pub use refusal::{Outcome, Refusal};
 pub use time::Instant;

@@ -89,8 +89,8 @@ struct Inner {
     policy: Policy,
     vault: Arc<Vault>,
     client: Client,
-    changes: Queue<endpoints::Manage>,
-    secret_changes: Queue<endpoints::Secretly>,
+    changes: Queue<endpoints::Manage<false>>,
+    secret_changes: Queue<endpoints::Manage<true>>,
     reconciles: Queue<endpoints::Reconcile>,
     fanouts: Queue<fanout::Fanout>,
     claims: Queue<claims::Claim>,
@@ -116,8 +116,8 @@ impl Webhooks {
         let vault = Arc::new(Vault::new(keys));
         let client = Client::new(policy.allow_private, policy.ca_file.as_deref()).map_err(Error::Broken)?;
         let inner = Inner {
-            changes: db.queue(endpoints::Manage { vault: vault.clone() }),
-            secret_changes: db.queue(endpoints::Secretly { vault: vault.clone() }),
+            changes: db.queue(endpoints::Manage::<false> { vault: vault.clone() }),
+            secret_changes: db.queue(endpoints::Manage::<true> { vault: vault.clone() }),
             reconciles: db.queue(endpoints::Reconcile),
             fanouts: db.queue(fanout::Fanout),
             claims: db.queue(claims::Claim),

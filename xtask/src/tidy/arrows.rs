@@ -1,4 +1,4 @@
-//! Rules: a crate depends only on those the design lets it know, and only `db` names sqlx.
+//! Rules: a crate depends only on those the design lets it know, and only `db` names a database's driver.
 //! The table here is the design's list of arrows; a new arrow is a decision and starts with a line in it.
 
 use toml::{Table, Value};
@@ -68,11 +68,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Breach> {
     breaches
 }
 
-pub(super) fn check_sqlx(tree: &Tree) -> Vec<Breach> {
+pub(super) fn check_drivers(tree: &Tree) -> Vec<Breach> {
     let manifests = tree.files.iter().filter(|file| file.path.ends_with("Cargo.toml") && file.path != "crates/db/Cargo.toml");
     let named = manifests.flat_map(|file| dependencies(tree, &file.path));
-    let sqlx = named.filter(|dependency| dependency.package == "sqlx" || dependency.package.starts_with("sqlx-"));
-    sqlx.map(|dependency| dependency.breach(format!("{} outside db", dependency.package), "the functions of crate db")).collect()
+    let drivers = ["sqlx", "rusqlite", "libsqlite3-sys"];
+    let found = named.filter(|dependency| drivers.contains(&dependency.package.as_str()) || dependency.package.starts_with("sqlx-"));
+    found.map(|dependency| dependency.breach(format!("{} outside db", dependency.package), "the functions of crate db")).collect()
 }
 
 fn manifest_path(name: &str) -> String {
@@ -167,18 +168,24 @@ mod tests {
     }
 
     #[test]
-    fn sqlx_is_found_under_every_name_and_section() {
+    fn a_driver_is_found_under_every_name_and_section() {
         let files = [
             ("Cargo.toml", "[workspace.dependencies]\nsqlx = \"1\"\nsql = { package = \"sqlx\", version = \"1\" }\n"),
             ("crates/db/Cargo.toml", "[dependencies]\nsqlx.workspace = true\n"),
             ("crates/a/Cargo.toml", "[dev-dependencies]\nsqlx-core = \"1\"\n"),
             ("crates/b/Cargo.toml", "[dependencies]\nsql.workspace = true\n"),
             ("crates/c/Cargo.toml", "[target.'cfg(unix)'.dependencies.sqlx]\nversion = \"1\"\n"),
+            ("crates/d/Cargo.toml", "[dependencies]\nrusqlite = \"1\"\n"),
         ];
-        let found: Vec<(String, usize)> = check_sqlx(&tree(&files)).into_iter().map(|breach| (breach.path, breach.line)).collect();
+        let found: Vec<(String, usize)> = check_drivers(&tree(&files)).into_iter().map(|breach| (breach.path, breach.line)).collect();
         assert_eq!(
             found,
-            [("crates/a/Cargo.toml".to_owned(), 2), ("crates/b/Cargo.toml".to_owned(), 2), ("crates/c/Cargo.toml".to_owned(), 1)]
+            [
+                ("crates/a/Cargo.toml".to_owned(), 2),
+                ("crates/b/Cargo.toml".to_owned(), 2),
+                ("crates/c/Cargo.toml".to_owned(), 1),
+                ("crates/d/Cargo.toml".to_owned(), 2)
+            ]
         );
     }
 }

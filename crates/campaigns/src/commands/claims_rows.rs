@@ -9,7 +9,8 @@ use kernel::{ClaimId, Currency, FulfilmentId, GameId, ProductId, UserId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-const PLACES: &[(&str, Column)] = &[
+/// An achievement's key, which is its claim's as well.
+pub(super) const KEY: &[(&str, Column)] = &[
     ("game", Column::Text),
     ("player", Column::Text),
     ("number", Column::Int),
@@ -27,7 +28,7 @@ static ACHIEVEMENTS: Statement = Statement::new(
       and (r.period is null or a.period = r.period) and (r.n is null or a.n = r.n)
      order by a.game, a.player, a.number, a.lineage, a.goal, a.period, a.n {for update of a}",
 )
-.rows(PLACES)
+.rows(KEY)
 .locks(Rank::Claims);
 
 static CLAIMS: Statement = Statement::new(
@@ -38,7 +39,7 @@ static CLAIMS: Statement = Statement::new(
       and (r.period is null or c.period = r.period) and (r.n is null or c.n = r.n)
      order by c.id {for update of c}",
 )
-.rows(PLACES)
+.rows(KEY)
 .locks(Rank::Claims);
 
 pub(crate) static REWARDS: Statement = Statement::new(

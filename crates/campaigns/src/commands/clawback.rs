@@ -24,16 +24,6 @@ static FIND: Statement = Statement::new(
 )
 .rows(&[("cause", Column::Int)]);
 
-const KEY: &[(&str, Column)] = &[
-    ("game", Column::Text),
-    ("player", Column::Text),
-    ("number", Column::Int),
-    ("lineage", Column::Int),
-    ("goal", Column::Int),
-    ("period", Column::Int),
-    ("n", Column::Int),
-];
-
 static LOCK: Statement = Statement::new(
     "campaigns.lock_achievements",
     "select a.game, a.player, a.number, a.lineage, a.goal, a.period, a.n
@@ -42,7 +32,7 @@ static LOCK: Statement = Statement::new(
       and a.period = r.period and a.n = r.n
      order by a.game, a.player, a.number, a.lineage, a.goal, a.period, a.n {for update of a}",
 )
-.rows(KEY)
+.rows(claims_rows::KEY)
 .locks(Rank::Claims);
 
 static FULFILMENTS: Statement = Statement::new(

@@ -5,8 +5,8 @@ use std::io::Write;
 
 use super::names;
 use super::prose::{Prose, stamp};
-use super::random::Random;
 use super::tables;
+use kernel::Random;
 
 const STUDIOS: usize = 40_000;
 

@@ -1,7 +1,7 @@
 //! Makes up names of games and of the studios behind them, three in a hundred in Korean, Japanese or Chinese.
 //! All are invented.
 
-use super::random::Random;
+use kernel::Random;
 
 const FIRST: &[&str] = &[
     "Silent",
@@ -197,7 +197,7 @@ pub(super) fn game(random: &mut Random) -> String {
 }
 
 fn foreign(random: &mut Random) -> String {
-    let (language, space) = *random.pick(&[(KOREAN, " "), (JAPANESE, ""), (CHINESE, "")]);
+    let (language, space) = random.pick(&[(KOREAN, " "), (JAPANESE, ""), (CHINESE, "")]);
     let (first, second) = (random.pick(language.0), random.pick(language.1));
     match random.below(3) {
         0 => format!("{first}{space}{second}"),

@@ -1,7 +1,7 @@
 //! Descriptions: a pool of sentences and HTML fragments, made once, from which texts of any length are put together.
 //! The fragments are JSON already, so that writing a text is copying.
 
-use super::random::Random;
+use kernel::Random;
 
 const WHO: &[&str] = &[
     "players",
@@ -120,7 +120,7 @@ fn fill(out: &mut Vec<u8>, random: &mut Random, pool: &[Fragment], chars: u64) {
     let mut left = chars;
     let mut misses = 0;
     while left > 0 && misses < 12 {
-        let fragment = random.pick(pool);
+        let fragment = &pool[random.index(pool.len())];
         if fragment.chars <= left {
             out.extend_from_slice(fragment.json.as_bytes());
             left -= fragment.chars;

@@ -1,8 +1,6 @@
 //! The database's address, which may hold a password.
 //! Refuses to show it: every way of printing hides the user's name, the password and the parameters.
 
-use serde::{Serialize, Serializer};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A database's address; printing it hides what may be secret.
@@ -48,23 +46,31 @@ pub(super) fn masked(text: &str) -> String {
     format!("{scheme}{separator}{user}{rest}{parameters}")
 }
 
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&masked(&self.0))
-    }
-}
+/// Every way of printing shows the masked address.
+macro_rules! prints_masked {
+    ($address:ident) => {
+        impl std::fmt::Display for $address {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&masked(&self.0))
+            }
+        }
 
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&masked(&self.0), f)
-    }
-}
+        impl std::fmt::Debug for $address {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&masked(&self.0), f)
+            }
+        }
 
-impl Serialize for DatabaseUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+        impl serde::Serialize for $address {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
 }
+pub(super) use prints_masked;
+
+prints_masked!(DatabaseUrl);
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,7 @@
 //! The mail server's address, which may hold a password.
 //! Refuses to show it: every way of printing hides the user's name, the password and the parameters.
 
-use super::database_url::masked;
-use serde::{Serialize, Serializer};
-use std::fmt;
+use super::database_url::{masked, prints_masked};
 
 /// A mail server's address; printing it hides what may be secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,23 +20,7 @@ impl SmtpUrl {
     }
 }
 
-impl fmt::Display for SmtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&masked(&self.0))
-    }
-}
-
-impl fmt::Debug for SmtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&masked(&self.0), f)
-    }
-}
-
-impl Serialize for SmtpUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+prints_masked!(SmtpUrl);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,6 @@ mod baram;
 mod happening;
 mod kartrider;
 mod kartrush;
-mod random;
 mod suddenattack;
 #[cfg(test)]
 mod tests;
@@ -13,8 +12,8 @@ mod write;
 
 use happening::Happening;
 use kernel::Instant;
+use kernel::Random;
 use kernel::time::SECOND_US;
-use random::Random;
 
 /// Days that the records of a generator cover unless it is told otherwise.
 pub const DAYS: u32 = 14;
@@ -179,7 +178,7 @@ impl Generator {
 
     /// A record's place among the thousand around it: each has every place once, in an order of its own.
     fn place(&self, n: u64) -> u64 {
-        (n % BLOCK * 619 + Random::new(self.seed ^ 0x706c_6163, n / BLOCK).next()) % BLOCK
+        (n % BLOCK * 619 + Random::nth(self.seed ^ 0x706c_6163, n / BLOCK).next()) % BLOCK
     }
 
     /// The earlier record that this one repeats.
@@ -187,13 +186,13 @@ impl Generator {
         if !happening::REPEATS.contains(&self.place(n)) {
             return None;
         }
-        let back = 1 + Random::new(self.seed ^ 0x6261_636b, n).below(40);
+        let back = 1 + Random::nth(self.seed ^ 0x6261_636b, n).below(40);
         let earlier = (back..back + 40).map_while(|back| n.checked_sub(back * 4));
         earlier.into_iter().find(|&earlier| happening::FIRSTS.contains(&self.place(earlier)))
     }
 
     fn happening(&self, n: u64, appended_at: Instant) -> Happening {
-        let mut random = Random::new(self.seed, n);
+        let mut random = Random::nth(self.seed, n);
         let game = Game::ALL[usize::try_from(n % 4).unwrap_or(0)];
         let player = self.player(game, appended_at, &mut random);
         let is_late = random.below(50) == 0;
@@ -211,7 +210,7 @@ impl Generator {
         }
         let slot = u64::try_from(at.0).unwrap_or(0) / SLOT_US % SLOTS;
         let regulars = (self.players / 400).max(4);
-        let first = Random::new(self.seed ^ 0x736c_6f74, slot * 4 + game as u64).below(self.players);
+        let first = Random::nth(self.seed ^ 0x736c_6f74, slot * 4 + game as u64).below(self.players);
         (first + random.below(regulars)) % self.players
     }
 }

@@ -155,8 +155,8 @@ impl Ground {
         let asked = json!({ "name": "shop", "scopes": ["players:read"] });
         let key = text(&boss.post(&format!("/v1/games/{game}/keys"), asked).await.expect(201)["key"]);
         let (webhook, delivery) = webhook_with_delivery(world, &boss, &game).await;
-        let played = played(world, &boss, &game).await;
         let (session, now) = (text(&second["session"]), world.db().now());
+        let played = played(world, &boss, &game, now).await;
         Ground {
             boss,
             boss_email,
@@ -221,12 +221,12 @@ pub(super) fn campaign(game: &str, now: kernel::Instant, id: &str) -> Value {
     })
 }
 
-/// Puts a mapping in force, registers a campaign, links player p1 to the boss, lets them reach both goals and claims the item.
-pub(super) async fn played(world: &World, boss: &Person, game: &str) -> Played {
+/// Puts a mapping in force, registers a campaign that began a day before `now`, links player p1 to the boss, lets them reach both goals and claims the item.
+pub(super) async fn played(world: &World, boss: &Person, game: &str, now: kernel::Instant) -> Played {
     let mapping: Value = serde_json::from_str(rules::preset("kartrider").unwrap()).unwrap();
     boss.put(&format!("/v1/games/{game}/mapping"), json!({ "mapping": mapping })).await.expect(200);
     let id = "ten-plays";
-    let document = campaign(game, world.db().now(), id);
+    let document = campaign(game, now, id);
     boss.post(&format!("/v1/games/{game}/campaigns"), json!({ "campaign": document })).await.expect(201);
     boss.put(&format!("/v1/games/{game}/players/p1/link"), json!({ "link_to": boss.id })).await.expect(200);
     let mut state = Vec::new();
@@ -236,7 +236,7 @@ pub(super) async fn played(world: &World, boss: &Person, game: &str) -> Played {
         db::Engine::Sqlite => format!("x'{state}'"),
         db::Engine::Postgres => format!("'\\x{state}'::bytea"),
     };
-    let now = world.db().now().0;
+    let now = now.0;
     let mut reached =
         format!("insert into player_state (game, player, version, state, changed_at) values ('{game}', 'p1', 1, {state}, {now});");
     for goal in 0..2 {

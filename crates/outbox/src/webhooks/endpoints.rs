@@ -131,33 +131,14 @@ impl What {
     }
 }
 
-/// Changes whose answer holds nothing that is secret.
-pub(crate) struct Manage {
+/// Changes of webhooks. New webhooks and new secrets are answered with the secret, so such an answer is not kept.
+pub(crate) struct Manage<const SECRET: bool> {
     pub(crate) vault: Arc<Vault>,
 }
 
-impl Command for Manage {
-    const NAME: &'static str = "webhooks.manage";
-    type Input = Change;
-    type Reply = Webhook;
-
-    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Change], now: Instant) -> Result<Vec<Outcome<Webhook>>, Error> {
-        change(tx, &self.vault, batch, now).await
-    }
-
-    fn privileged(&self, input: &Change, reply: &Webhook) -> Option<Act> {
-        Some(noted(input, reply))
-    }
-}
-
-/// New webhooks and new secrets: their answer holds the secret, so it is not kept.
-pub(crate) struct Secretly {
-    pub(crate) vault: Arc<Vault>,
-}
-
-impl Command for Secretly {
-    const NAME: &'static str = "webhooks.manage_secretly";
-    const KEEPS_ANSWER: bool = false;
+impl<const SECRET: bool> Command for Manage<SECRET> {
+    const NAME: &'static str = if SECRET { "webhooks.manage_secretly" } else { "webhooks.manage" };
+    const KEEPS_ANSWER: bool = !SECRET;
     type Input = Change;
     type Reply = Webhook;
 

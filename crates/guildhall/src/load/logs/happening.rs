@@ -1,9 +1,9 @@
 //! What one record tells, before its game's way of writing it: who, when, of which kind, and how it is broken if it is.
 //! Knows no game's schema.
 
-use super::random::Random;
 use super::{Game, Kind};
 use kernel::Instant;
+use kernel::Random;
 use std::ops::Range;
 
 /// Places of a thousand, and what stands there.

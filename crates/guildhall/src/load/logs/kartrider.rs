@@ -2,10 +2,10 @@
 //! with or without decimals, karts and tracks by ids of 64 hexadecimal digits. Keyed by player.
 
 use super::happening::Happening;
-use super::random::Random;
 use super::write::{hex, millis, number, padded, text, time};
 use super::{Key, Kind};
 use kernel::Instant;
+use kernel::Random;
 
 pub(super) const ITEMS: [&str; 12] =
     ["balloon", "banana", "bubble", "booster", "shield", "magnet", "missile", "mine", "ufo", "dye", "ticket", "horn"];
@@ -100,6 +100,6 @@ fn moment(is_right: bool, at: Instant, random: &mut Random, out: &mut Vec<u8>) {
 }
 
 fn long_id(number: u64, out: &mut Vec<u8>) {
-    let mut random = Random::new(64, number);
+    let mut random = Random::nth(64, number);
     (0..4).for_each(|_| hex(out, random.next()));
 }

@@ -1,9 +1,9 @@
 //! Records of a racing game for telephones: snake_case JSON, milliseconds since 1970, a nested payload. Keyed by player.
 
 use super::happening::Happening;
-use super::random::Random;
 use super::write::{number, padded, text};
 use super::{Key, Kind};
+use kernel::Random;
 
 pub(super) const ITEMS: [&str; 12] =
     ["gold_key", "silver_key", "kart_piece", "paint", "fuel", "wheel", "charm", "sticker", "trophy", "emote", "pass_point", "coupon"];

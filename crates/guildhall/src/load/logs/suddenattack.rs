@@ -2,9 +2,9 @@
 //! results as "1", "2" and "3". Keyed by match, so that a player's records lie in any partition.
 
 use super::happening::Happening;
-use super::random::Random;
 use super::write::{hex, millis, number, padded, text, time};
 use super::{Key, Kind};
+use kernel::Random;
 
 pub(super) const ITEMS: [&str; 12] =
     ["medal", "ammo_box", "flash", "smoke", "armor", "scope", "skin_red", "skin_blue", "tag", "ticket", "capsule", "camo"];

@@ -17,7 +17,7 @@ pub(super) struct Claimed {
 
 /// Player p1, who is the boss, claims one of each kind of reward.
 pub(super) async fn claimed(world: &World, boss: &Person, gift: ProductId) -> Claimed {
-    let played = played(world, boss, "kart").await;
+    let played = played(world, boss, "kart", world.db().now()).await;
     let mut document = campaign("kart", world.db().now(), &played.campaign);
     let first = boss.get(&format!("/v1/games/kart/campaigns/{}", played.campaign)).await.expect(200);
     document["period"] = first["document"]["period"].clone();
