@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::{Breach, Tree};
 
 /// What each crate may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("kernel", &[]),
     ("db", &["kernel"]),
     ("web", &["kernel", "db"]),
@@ -22,6 +22,10 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("campaigns", &["kernel", "db", "web", "rules", "accounts", "wallet", "library", "catalogue"]),
     ("stream", &["kernel", "db", "web", "accounts", "rules", "campaigns", "broker"]),
     ("outbox", &["kernel", "db", "web", "accounts"]),
+    ("teams", &["kernel", "db", "web", "accounts", "wallet"]),
+    ("insight", &["kernel", "db", "web", "accounts"]),
+    ("registry", &["kernel", "db", "web"]),
+    ("gateway", &["kernel", "web", "registry"]),
     (
         "guildhall",
         &[
@@ -40,6 +44,10 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "broker",
             "campaigns",
             "stream",
+            "teams",
+            "insight",
+            "registry",
+            "gateway",
         ],
     ),
     ("testkit", &["kernel", "db", "web", "guildhall"]),
