@@ -14,14 +14,16 @@ mod services;
 mod test;
 mod throwaway;
 mod tidy;
+mod tools;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask test [--quick] [FILTER…]   format, tidy, clippy and every test; starts and stops its own Postgres and Kafka
-                                       --quick leaves out clippy and both; FILTER narrows the tests by name
-cargo xtask services [--detach]        starts the Postgres and the Kafka that tests need and prints the variables to export
+cargo xtask test [--quick] [FILTER…]   format, tidy, clippy and every test; starts and stops its own Postgres and Kafka, and
+                                       finds or installs the programs that tests start (Prometheus, nginx, a mail server)
+                                       --quick leaves out clippy and all of these; FILTER narrows the tests by name
+cargo xtask services [--detach]        starts the Postgres and the Kafka that tests need, and prints the variables to export
 cargo xtask services stop              stops those that were left running with --detach
 cargo xtask tidy [--fix]               checks the repository's own rules; --fix writes what is generated
 ";

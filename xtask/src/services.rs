@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::server::Server;
-use crate::{interrupt, kafka, postgres, test};
+use crate::{interrupt, kafka, postgres, test, tools};
 use detached::{Detached, Left};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -17,6 +17,7 @@ pub(crate) fn run() -> Result<(), String> {
     interrupt::watch()?;
     let mut postgres = start_postgres()?;
     let mut kafka = start_kafka()?;
+    tell_tools()?;
     tell(postgres.address(), kafka.as_ref().map(Server::address));
     eprintln!("xtask: postgres runs in {}", postgres.folder().display());
     if let Some(kafka) = &kafka {
@@ -50,6 +51,7 @@ pub(crate) fn detach() -> Result<(), String> {
         detached.write(&path)?;
         server.leave_running()?;
     }
+    tell_tools()?;
     tell(detached.postgres.as_ref().map_or("", |left| &left.address), detached.kafka.as_ref().map(|left| left.address.as_str()));
     for (name, left) in detached.named() {
         eprintln!("xtask: {name} runs in {}", left.folder.display());
@@ -84,6 +86,14 @@ fn tell(url: &str, kafka: Option<&str>) {
         println!("{}={address}", kafka::VARIABLE);
         println!("{}={}", kafka::JARS_VARIABLE, kafka::jars().display());
     }
+}
+
+/// Programs that tests start by themselves are only named.
+fn tell_tools() -> Result<(), String> {
+    let (provided, missing) = tools::provide()?;
+    provided.iter().for_each(|(variable, path)| println!("{variable}={}", path.display()));
+    missing.iter().for_each(|problem| eprintln!("xtask: {problem}"));
+    Ok(())
 }
 
 fn start_postgres() -> Result<Server, String> {

@@ -4,12 +4,13 @@
 mod child;
 mod results;
 mod steps;
+mod through;
 
 use std::process::Command;
 
 use crate::postgres::VARIABLE;
 use crate::server::Server;
-use crate::{interrupt, kafka, postgres, repository, tidy};
+use crate::{interrupt, kafka, postgres, repository, tidy, tools};
 use results::Results;
 use steps::{Outcome, Steps};
 
@@ -39,6 +40,8 @@ enum Provided<S> {
 struct Services {
     postgres: Provided<Server>,
     kafka: Provided<Server>,
+    /// Programs that tests start by themselves, by their variables.
+    tools: tools::Variables,
 }
 
 /// Runs all steps; fails when any of them did.
@@ -54,8 +57,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         steps.run("clippy", || Ok(component("clippy", "clippy").unwrap_or_else(|| cargo(&arguments))));
     }
-    let services = Services { postgres: provide_postgres(&plan, &mut steps), kafka: provide_kafka(&plan, &mut steps) };
+    let (postgres, kafka) = (provide_postgres(&plan, &mut steps), provide_kafka(&plan, &mut steps));
+    let services = Services { postgres, kafka, tools: provide_tools(&plan, &mut steps) };
     steps.run("tests", || Ok(run_tests(&plan, &services)?.outcome(&plan.filters)));
+    match (&services.postgres, plan.filters.is_empty()) {
+        (Provided::None, _) => steps.leave_out("through the gateway", "a fleet's processes share a Postgres, and there is none"),
+        (_, false) => steps.leave_out("through the gateway", "only some tests were asked for"),
+        _ => steps.run("through the gateway", || Ok(run_through_gateway(&services)?.outcome(&[]))),
+    }
     drop(services);
     steps.close()
 }
@@ -88,6 +97,20 @@ fn provide_postgres(plan: &Plan, steps: &mut Steps) -> Provided<Server> {
 fn provide_kafka(plan: &Plan, steps: &mut Steps) -> Provided<Server> {
     let start = || kafka::Runtime::find_or_install().map(|runtime| kafka::start(&runtime));
     provide("kafka", kafka::VARIABLE, plan, steps, |address| answers(address, kafka::VARIABLE), start)
+}
+
+fn provide_tools(plan: &Plan, steps: &mut Steps) -> tools::Variables {
+    let mut provided = Vec::new();
+    if plan.quick {
+        steps.leave_out("tools", "--quick");
+        return provided;
+    }
+    steps.run("tools", || {
+        let (found, missing) = tools::provide()?;
+        provided = found;
+        Ok(if missing.is_empty() { Outcome::passed() } else { Outcome::LeftOut(missing.join("; ")) })
+    });
+    provided
 }
 
 /// The server a variable names, or one of ours. `start` fails on the outside where its programs are missing, and inside where they do not work.
@@ -145,6 +168,27 @@ fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
     let mut command = Command::new(env_cargo());
     command.current_dir(repository::root()).args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.arg(format!("--test-threads={}", test_threads())).args(&plan.filters);
+    let mut results = Results::default();
+    let status = child::run(on(&mut command, services), |line| results.read(line))?;
+    results.succeeded = status.success();
+    Ok(results)
+}
+
+/// Some of the tests once more, with the application behind a gateway.
+fn run_through_gateway(services: &Services) -> Result<Results, String> {
+    let mut results = Results::default();
+    results.succeeded = true;
+    for arguments in through::runs(test_threads()) {
+        let mut command = Command::new(env_cargo());
+        command.current_dir(repository::root()).args(arguments).env(through::VARIABLE.0, through::VARIABLE.1);
+        let status = child::run(on(&mut command, services), |line| results.read(line))?;
+        results.succeeded &= status.success();
+    }
+    Ok(results)
+}
+
+/// The command with the servers and tools that tests run against.
+fn on<'c>(command: &'c mut Command, services: &Services) -> &'c mut Command {
     match &services.postgres {
         Provided::Ours(server) => command.env(VARIABLE, server.address()),
         Provided::Given(url) => command.env(VARIABLE, url),
@@ -155,10 +199,10 @@ fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
         Provided::Given(address) => command.env(kafka::VARIABLE, address),
         Provided::None => command.env_remove(kafka::VARIABLE).env_remove(kafka::JARS_VARIABLE),
     };
-    let mut results = Results::default();
-    let status = child::run(&mut command, |line| results.read(line))?;
-    results.succeeded = status.success();
-    Ok(results)
+    for tool in &tools::TOOLS {
+        command.env_remove(tool.variable);
+    }
+    command.envs(services.tools.iter().map(|(variable, path)| (variable, path)))
 }
 
 /// Tests wait for the disk more than they compute; more of them than this would wait for the server's connections.

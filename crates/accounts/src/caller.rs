@@ -2,17 +2,14 @@
 //! Refuses a key of another game as if the game were unknown, and a request that carries neither.
 
 use crate::games::{KeyInfo, Scope};
+use crate::rates::{Slot, key_of};
 use crate::{Accounts, GameRole, State};
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use db::{Error, Meta, Statement, row};
 use kernel::{Code, GameId, Refusal};
 use serde::de::DeserializeOwned;
 use web::{Open, Problem, Role, Who};
-
-/// What API keys begin with, so that they are told from tokens.
-const KEY_PREFIX: &str = "gk_";
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +50,17 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Caller, Problem> {
-        let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
-        match bearer.map(str::trim).filter(|bearer| bearer.starts_with(KEY_PREFIX)) {
-            Some(key) => Ok(Caller::Key(Accounts::from_ref(state).verify_key(key).await?)),
-            None => Ok(Caller::Person(Who::from_request_parts(parts, state).await?)),
+        let Some(key) = key_of(&parts.headers) else {
+            return Ok(Caller::Person(Who::from_request_parts(parts, state).await?));
+        };
+        let accounts = Accounts::from_ref(state);
+        let info = accounts.verify_key(key).await?;
+        let (standing, outcome) = accounts.inner.rates.count(info.key);
+        if let (Some(standing), Some(slot)) = (standing, parts.extensions.get::<Slot>()) {
+            slot.0.get_or_init(|| standing);
         }
+        outcome?;
+        Ok(Caller::Key(info))
     }
 }
 
@@ -85,7 +88,7 @@ where
         let meta = match &caller {
             Caller::Person(who) => Meta { caller: Some(who.user), ..open.meta },
             // Keys of idempotency are each API key's own.
-            Caller::Key(info) => Meta { key: format!("{}/{}", info.key, open.meta.key), ..open.meta },
+            Caller::Key(info) => Meta { key: format!("{}/{}", info.key, open.meta.key), api_key: Some(info.key), ..open.meta },
         };
         Ok(Asked { caller, meta, body: open.body })
     }

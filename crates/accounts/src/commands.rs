@@ -4,6 +4,7 @@
 pub mod confirm;
 pub mod erase;
 pub mod govern;
+pub mod keys;
 pub mod letters;
 pub mod passwords;
 pub mod profile;
@@ -12,6 +13,7 @@ pub mod sessions;
 pub mod sign_up;
 pub mod sweep;
 pub mod teams;
+pub mod uses;
 
 use crate::decide::credentials::{self, Credentials, MailToken};
 use crate::decide::govern::{People, Person};

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as Moment};
 
 /// What somebody is in a game's team.
@@ -60,6 +61,8 @@ macro_rules! scopes {
 scopes! {
     /// Reads player profiles.
     PlayersRead => "players:read";
+    /// Adds and changes player profiles.
+    PlayersWrite => "players:write";
     /// Reads currency balances.
     CurrenciesRead => "currencies:read";
     /// Changes currency balances.
@@ -137,6 +140,8 @@ pub struct GameKey {
     pub created_at: Instant,
     /// When it was revoked; none while it works.
     pub revoked_at: Option<Instant>,
+    /// Until when the secret from before the last rotation works beside the new one; none when it was never rotated.
+    pub previous_works_until: Option<Instant>,
 }
 
 /// Who calls with an API key.
@@ -163,8 +168,15 @@ impl KeyInfo {
     }
 }
 
-static FIND: Statement =
-    Statement::new("accounts.find_key", "select id, game, scopes from game_key where hash = $1 and revoked_at is null");
+// A key is found by its secret, or by the one it had before it was rotated.
+static FIND: Statement = Statement::new(
+    "accounts.find_key",
+    "select k.id, k.game, k.scopes, 0 from game_key k where k.hash = $1 and k.revoked_at is null
+     union all
+     select k.id, k.game, k.scopes, p.works_until
+     from game_key_previous p join game_key k on k.id = p.key_id
+     where p.hash = $1 and k.revoked_at is null",
+);
 
 /// A key that was looked up is not looked up again for this long; a revoked one works this long in other processes.
 const CACHED: Duration = Duration::from_secs(1);
@@ -175,36 +187,57 @@ const CACHED_MAX: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct Keys {
     cached: Mutex<HashMap<[u8; 32], LookedUp>>,
+    forgotten: AtomicU64,
 }
 
-/// When a key was looked up, and what it is.
-type LookedUp = (Moment, Option<KeyInfo>);
+/// When a key was looked up, what it is, and until when it works where it was rotated.
+type LookedUp = (Moment, Option<(KeyInfo, Option<Instant>)>);
 
 impl Keys {
     pub(crate) async fn verify(&self, db: &Db, key: &str) -> Result<KeyInfo, Error> {
         let hash = crate::crypto::hash(key.as_bytes());
-        if let Some((at, found)) = self.cached.lock().get(&hash)
-            && at.elapsed() < CACHED
-        {
-            return found.clone().ok_or_else(unknown);
+        let cached = self.cached.lock().get(&hash).filter(|(at, _)| at.elapsed() < CACHED).map(|(_, found)| found.clone());
+        let found = match cached {
+            Some(found) => found,
+            None => self.look_up(db, hash).await?,
+        };
+        let (info, until) = found.ok_or_else(unknown)?;
+        if until.is_some_and(|until| until <= db.now()) {
+            return Err(rotated());
         }
+        Ok(info)
+    }
+
+    async fn look_up(&self, db: &Db, hash: [u8; 32]) -> Result<Option<(KeyInfo, Option<Instant>)>, Error> {
         let asked = Moment::now();
-        let map = |row: &db::Row| Ok(KeyInfo { key: row.id(0)?, game: row.parsed(1)?, scopes: scopes_of(&row.text(2)?) });
+        let forgotten = self.forgotten.load(Ordering::Acquire);
+        let map = |row: &db::Row| {
+            let info = KeyInfo { key: row.id(0)?, game: row.parsed(1)?, scopes: scopes_of(&row.text(2)?) };
+            Ok((info, Some(row.instant(3)?).filter(|until| until.0 != 0)))
+        };
         let found = db.fetch(&FIND, &row![&hash], map).await?.pop();
         let mut cached = self.cached.lock();
         if cached.len() >= CACHED_MAX {
             cached.retain(|_, (at, _)| at.elapsed() < CACHED);
         }
-        if cached.len() < CACHED_MAX {
+        // What was read before a key was revoked is not kept after it.
+        if cached.len() < CACHED_MAX && forgotten == self.forgotten.load(Ordering::Acquire) {
             cached.insert(hash, (asked, found.clone()));
         }
-        found.ok_or_else(unknown)
+        Ok(found)
     }
 
     /// Forgets everything, so that a key revoked here stops at once.
     pub(crate) fn forget(&self) {
-        self.cached.lock().clear();
+        let mut cached = self.cached.lock();
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        cached.clear();
     }
+}
+
+fn rotated() -> Error {
+    Refusal::new(Code::Unauthenticated, "the API key was rotated and this secret of it has stopped working: the new one would be right")
+        .into()
 }
 
 fn unknown() -> Error {

@@ -17,10 +17,11 @@ pub mod model;
 mod passwords;
 mod policy;
 pub mod queries;
+mod rates;
 mod routes;
 
 use commands::letters::Lifetimes;
-use commands::{confirm, erase, govern, letters, passwords as set, profile, rotate, sessions, sign_up, sweep, teams};
+use commands::{confirm, erase, govern, letters, passwords as set, profile, rotate, sessions, sign_up, sweep, teams, uses};
 use crypto::Vault;
 use db::{Db, Error, Queue};
 use ended::Ended;
@@ -38,6 +39,7 @@ pub use games::{Game, GameKey, GameRole, KeyInfo, Member, Scope};
 pub use mail::Mail;
 pub use model::{Account, NewAccount, Profile, SessionView, Signed, State};
 pub use policy::Policy;
+pub use rates::rate_headers;
 pub use routes::ClientAddress;
 
 /// The service. Cheap to clone.
@@ -55,6 +57,7 @@ struct Inner {
     limits: limits::Limits,
     ended: Arc<Ended>,
     keys: Arc<games::Keys>,
+    rates: rates::Rates,
     sources: RwLock<Vec<Arc<dyn DataSource>>>,
     sign_ups: Queue<sign_up::SignUp>,
     bulk: Queue<sign_up::SignUpMany>,
@@ -71,6 +74,8 @@ struct Inner {
     new_keys: Queue<teams::CreateKey>,
     rotations: Queue<rotate::Rotate>,
     sweeps: Queue<sweep::Sweep>,
+    uses: uses::Uses,
+    notes: Queue<uses::Note>,
 }
 
 impl Accounts {
@@ -86,6 +91,7 @@ impl Accounts {
             tokens,
             passwords: passwords::Passwords::new(&policy),
             limits: limits::Limits::new(db, &policy),
+            rates: rates::Rates::new(db, policy.key_requests_per_s, policy.key_burst),
             sources: RwLock::default(),
             sign_ups: db.queue(sign_up::SignUp { lifetimes }),
             bulk: db.queue(sign_up::SignUpMany { lifetimes }),
@@ -99,9 +105,11 @@ impl Accounts {
             deeds: db.queue(govern::Govern { ended: ended.clone() }),
             erasures: db.queue(erase::Erase { ended: ended.clone() }),
             teams: db.queue(teams::Manage { keys: keys.clone() }),
-            new_keys: db.queue(teams::CreateKey),
+            new_keys: db.queue(teams::CreateKey { keys: keys.clone() }),
             rotations: db.queue(rotate::Rotate { vault: vault.clone() }),
             sweeps: db.queue(sweep::Sweep),
+            uses: uses::Uses::default(),
+            notes: db.queue(uses::Note),
             vault,
             policy,
             ended,

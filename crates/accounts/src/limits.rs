@@ -30,7 +30,7 @@ struct Limit {
 
 /// The clock of the database handle, which tests move.
 #[derive(Clone)]
-struct DbClock(db::Db);
+pub(crate) struct DbClock(pub(crate) db::Db);
 
 impl Clock for DbClock {
     type Instant = Duration;

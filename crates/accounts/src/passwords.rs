@@ -52,6 +52,8 @@ impl Passwords {
     /// Starts the threads.
     pub(crate) fn new(policy: &Policy) -> Passwords {
         let shared = Arc::new(Shared::default());
+        // It stands at zero from the start, so that the first refusal is seen as a change.
+        metrics::counter!("guildhall_password_refused_total").absolute(0);
         for n in 0..policy.argon2_concurrency.max(1) {
             let shared = shared.clone();
             let thread = std::thread::Builder::new().name(format!("password-{n}"));
@@ -106,10 +108,12 @@ impl Passwords {
         {
             let mut waiting = self.shared.waiting.lock();
             if waiting.jobs.len() >= WAITING_MAX {
+                metrics::counter!("guildhall_password_refused_total").increment(1);
                 let full = format!("{WAITING_MAX} sign-ins wait already: try again in a few seconds");
                 return Err(Refusal::new(Code::Overloaded, full).with_facts(serde_json::json!({ "retry_after_s": 5 })));
             }
             waiting.jobs.push_back(job);
+            metrics::gauge!("guildhall_passwords_waiting").set(waiting.jobs.len() as f64);
         }
         self.shared.arrived.notify_one();
         answered.await.map_err(|_| Refusal::new(Code::Unavailable, "the server is stopping: try again shortly"))
@@ -135,6 +139,7 @@ impl Shared {
                         return;
                     }
                     if let Some(job) = waiting.jobs.pop_front() {
+                        metrics::gauge!("guildhall_passwords_waiting").set(waiting.jobs.len() as f64);
                         break job;
                     }
                     // An idle server should not sit on the memory of its last sign-in.

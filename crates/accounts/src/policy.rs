@@ -16,6 +16,10 @@ pub struct Policy {
     pub login_attempts_per_account_per_min: u32,
     /// Attempts per network address and minute.
     pub login_attempts_per_address_per_min: u32,
+    /// Requests an API key may send in a second; 0 does not limit.
+    pub key_requests_per_s: u32,
+    /// Requests it may send at once.
+    pub key_burst: u32,
     /// Life of a token that resets a password, in seconds.
     pub reset_token_s: i64,
     /// Life of a token that confirms an address, in seconds.
@@ -33,6 +37,8 @@ impl Default for Policy {
             argon2_concurrency: 1,
             login_attempts_per_account_per_min: 5,
             login_attempts_per_address_per_min: 60,
+            key_requests_per_s: 500,
+            key_burst: 1_000,
             reset_token_s: 3_600,
             confirm_token_s: 172_800,
             public_url: String::new(),

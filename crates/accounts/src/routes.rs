@@ -1,5 +1,5 @@
 //! HTTP of accounts: decode, call, reply. Here is what the routes share; each resource has its own file.
-//! Refuses to believe a header about where a request comes from: the connection says it, or the gateway's own layer.
+//! Refuses to believe a header about where a request comes from: the connection says it, or what the gateway signed.
 
 mod games;
 mod mine;
@@ -39,8 +39,9 @@ impl<S: Sync> FromRequestParts<S> for From {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let found = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+        let passed = || parts.extensions.get::<web::Passed>().and_then(|passed| passed.address);
         let connected = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        Ok(From(found.or_else(connected)))
+        Ok(From(found.or_else(passed).or_else(connected)))
     }
 }
 

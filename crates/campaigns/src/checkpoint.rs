@@ -12,28 +12,42 @@ pub const CHUNK_ROWS: usize = 5_000;
 /// Players with waiting controls that one look finds.
 const WAITING_MAX: usize = 1_000;
 
-static CURRENT: Statement = Statement::new("campaigns.current_version", "select campaign_version from game_campaigns where game = $1");
+static CURRENT: Statement = Statement::new(
+    "campaigns.current_versions",
+    "select c.game, c.campaign_version
+     from rows r join game_campaigns c on c.game = r.game",
+)
+.rows(&[("game", Column::Text)]);
 
+// On Postgres a plan that was made while the table was empty would read all of it for each row; `lateral` with a limit leaves no
+// other way than the key (decision 0013).
 static LOAD_STATES: Statement = Statement::new(
     "campaigns.load_states",
     "select s.player, s.version, s.state
-     from rows r join player_state s on s.game = $2 and s.player = r.player",
+     from rows r join player_state s on s.game = r.game and s.player = r.player",
 )
-.rows(&[("player", Column::Text)]);
+.on_postgres(
+    "select s.player, s.version, s.state
+     from rows r cross join lateral (
+         select p.player, p.version, p.state from player_state p where p.game = r.game and p.player = r.player limit 1
+     ) s",
+)
+.rows(&[("game", Column::Text), ("player", Column::Text)]);
 
 // Someone else may have written the player's first state meanwhile: the count differs and the batch runs again.
 static INSERT_STATES: Statement = Statement::new(
     "campaigns.insert_states",
     "insert into player_state (game, player, version, state, changed_at)
-     select $3, player, 1, substr($2, cast(start as integer), cast(length as integer)), $4
+     select game, player, 1, substr($2, cast(start as integer), cast(length as integer)), $3
      from rows
      where true
-     order by player
+     order by game, player
      on conflict (game, player) do nothing",
 )
-.rows(&[("player", Column::Text), ("start", Column::Int), ("length", Column::Int)]);
+.rows(&[("game", Column::Text), ("player", Column::Text), ("start", Column::Int), ("length", Column::Int)]);
 
-// As above, of a state that was there: its version has moved. The game stands in each row, so that SQLite goes from the rows to the states.
+// As above, of a state that was there: its version has moved. On Postgres the row is found as it is loaded; one that is written
+// meanwhile has another place then, and counts as moved.
 static UPDATE_STATES: Statement = Statement::new(
     "campaigns.update_states",
     "update player_state
@@ -41,19 +55,28 @@ static UPDATE_STATES: Statement = Statement::new(
      from rows r
      where player_state.game = r.game and player_state.player = r.player and player_state.version = r.version",
 )
+.on_postgres(
+    "update player_state
+     set version = player_state.version + 1, state = substr($2, cast(r.start as integer), cast(r.length as integer)), changed_at = $3
+     from rows r cross join lateral (
+         select p.ctid as place from player_state p where p.game = r.game and p.player = r.player limit 1
+     ) t
+     where player_state.ctid = t.place and player_state.version = r.version",
+)
 .rows(&[("game", Column::Text), ("player", Column::Text), ("start", Column::Int), ("length", Column::Int), ("version", Column::Int)]);
 
 // An operator may have lowered a progress that had reached the goal: reaching it again is the same achievement.
 static ADD_ACHIEVEMENTS: Statement = Statement::new(
     "campaigns.add_achievements",
     "insert into achievement (game, player, number, lineage, goal, period, n, version, cause, achieved_at, recorded_at, auto_at)
-     select $2, player, number, lineage, goal, period, n, version, cause, achieved_at, $3, auto_at
+     select game, player, number, lineage, goal, period, n, version, cause, achieved_at, $2, auto_at
      from rows
      where true
-     order by player, number, lineage, goal, period, n
+     order by game, player, number, lineage, goal, period, n
      on conflict (game, player, number, lineage, goal, period, n) do nothing",
 )
 .rows(&[
+    ("game", Column::Text),
     ("player", Column::Text),
     ("number", Column::Int),
     ("lineage", Column::Int),
@@ -85,14 +108,22 @@ static WAITING: Statement =
 static ADD_MATCHED: Statement = Statement::new(
     "campaigns.add_matched",
     "insert into goal_matched (game, number, lineage, goal, part, matched, reached)
-     select $2, number, lineage, goal, $3, matched, reached
+     select game, number, lineage, goal, part, matched, reached
      from rows
      where true
-     order by number, lineage, goal
+     order by game, number, lineage, goal, part
      on conflict (game, number, lineage, goal, part)
      do update set matched = goal_matched.matched + excluded.matched, reached = goal_matched.reached + excluded.reached",
 )
-.rows(&[("number", Column::Int), ("lineage", Column::Int), ("goal", Column::Int), ("matched", Column::Int), ("reached", Column::Int)]);
+.rows(&[
+    ("game", Column::Text),
+    ("number", Column::Int),
+    ("lineage", Column::Int),
+    ("goal", Column::Int),
+    ("part", Column::Int),
+    ("matched", Column::Int),
+    ("reached", Column::Int),
+]);
 
 /// A player's state as it lies in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +139,8 @@ pub struct StoredState {
 /// A player's state to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateWrite<'a> {
+    /// The game.
+    pub game: &'a GameId,
     /// The game's name for the player.
     pub player: &'a str,
     /// The version that was loaded; 0 when there was no row. Once written it is one higher.
@@ -117,8 +150,10 @@ pub struct StateWrite<'a> {
 }
 
 /// A goal that a player reached.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub struct Reached<'a> {
+    /// What was in force in the game.
+    pub live: &'a LiveGame,
     /// The game's name for the player.
     pub player: &'a str,
     /// The id of the event that reached it; 0 for none, as after a correction.
@@ -140,7 +175,11 @@ pub struct WaitingControl {
 
 /// How often one goal was matched and reached since the last checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GoalCount {
+pub struct GoalCount<'a> {
+    /// The game.
+    pub game: &'a GameId,
+    /// The log's partition, so that writers of different partitions do not wait for each other.
+    pub part: i64,
     /// The campaign's number.
     pub number: u32,
     /// Its lineage.
@@ -155,15 +194,21 @@ pub struct GoalCount {
 
 /// The game's counter as this transaction sees it: a checkpoint whose plan is of another version steps again. 0 for a game without campaigns.
 pub async fn current_version(tx: &mut Tx<'_>, game: &GameId) -> Result<i64, Error> {
-    Ok(tx.fetch(&CURRENT, &row![game.as_str()], |row| row.int(0)).await?.pop().unwrap_or(0))
+    Ok(current_versions(tx, [game]).await?.remove(game).unwrap_or(0))
+}
+
+/// As [`current_version`], of several games; one without campaigns is not among them.
+pub async fn current_versions<'g>(tx: &mut Tx<'_>, games: impl IntoIterator<Item = &'g GameId>) -> Result<BTreeMap<GameId, i64>, Error> {
+    let rows = Rows::of(games, |game| row![game.as_str()]);
+    Ok(tx.load(&CURRENT, rows, |row| Ok((row.parsed(0)?, row.int(1)?))).await?.into_iter().collect())
 }
 
 /// The states of these players; one without a row is not among them. Each player is named once.
 pub async fn load_states(tx: &mut Tx<'_>, game: &GameId, players: &[&str]) -> Result<Vec<StoredState>, Error> {
     let mut states = Vec::with_capacity(players.len());
     for chunk in players.chunks(CHUNK_ROWS) {
-        let rows = Rows::of(chunk, |player| row![*player]);
-        states.extend(tx.load_with(&LOAD_STATES, rows, &row![game.as_str()], stored_state).await?);
+        let rows = Rows::of(chunk, |player| row![game.as_str(), *player]);
+        states.extend(tx.load(&LOAD_STATES, rows, stored_state).await?);
     }
     Ok(states)
 }
@@ -172,26 +217,28 @@ pub(crate) fn stored_state(row: &Row<'_>) -> Result<StoredState, Error> {
     Ok(StoredState { player: row.text(0)?, version: row.int(1)?, state: row.bytes(2)? })
 }
 
-/// Writes states where their versions are those that were loaded.
+/// Writes states, of one game or several, where their versions are those that were loaded.
 ///
 /// # Errors
-/// A version has moved: the whole batch runs again, with states loaded anew.
-pub async fn write_states(tx: &mut Tx<'_>, game: &GameId, writes: &[StateWrite<'_>]) -> Result<(), Error> {
+/// A version has moved, or a player is named twice: the whole batch runs again, with states loaded anew.
+pub async fn write_states(tx: &mut Tx<'_>, writes: &[StateWrite<'_>]) -> Result<(), Error> {
     let now = tx.now();
     for chunk in writes.chunks(CHUNK_ROWS) {
         // The states travel as one run of bytes, of which each row names its part.
-        let mut bytes = Vec::with_capacity(chunk.iter().map(|write| write.state.len()).sum());
-        let (mut new, mut old) = (Rows::new(), Rows::new());
+        let size = |new: bool| chunk.iter().filter(|write| (write.loaded == 0) == new).map(|write| write.state.len()).sum();
+        let (mut new, mut new_bytes) = (Rows::new(), Vec::with_capacity(size(true)));
+        let (mut old, mut old_bytes) = (Rows::new(), Vec::with_capacity(size(false)));
         for write in chunk {
-            let (start, length) = (place(bytes.len()) + 1, place(write.state.len()));
+            let bytes = if write.loaded == 0 { &mut new_bytes } else { &mut old_bytes };
+            let (game, start, length) = (write.game.as_str(), place(bytes.len()) + 1, place(write.state.len()));
             bytes.extend_from_slice(write.state);
             match write.loaded {
-                0 => new.push(&row![write.player, start, length]),
-                loaded => old.push(&row![game.as_str(), write.player, start, length, loaded]),
+                0 => new.push(&row![game, write.player, start, length]),
+                loaded => old.push(&row![game, write.player, start, length, loaded]),
             }
         }
-        tx.write_with(&INSERT_STATES, new, &row![&bytes, game.as_str(), now]).await?;
-        tx.write_with(&UPDATE_STATES, old, &row![&bytes, now]).await?;
+        tx.write_with(&INSERT_STATES, new, &row![&new_bytes, now]).await?;
+        tx.write_with(&UPDATE_STATES, old, &row![&old_bytes, now]).await?;
     }
     Ok(())
 }
@@ -201,20 +248,19 @@ fn place(bytes: usize) -> i64 {
 }
 
 /// Writes achievements, and announces them to who subscribed. One that is there already stays as it is.
-pub async fn add_achievements(tx: &mut Tx<'_>, live: &LiveGame, reached: &[Reached<'_>]) -> Result<(), Error> {
+pub async fn add_achievements(tx: &mut Tx<'_>, reached: &[Reached<'_>]) -> Result<(), Error> {
     let now = tx.now();
-    let game = live.game.as_str();
     for chunk in reached.chunks(CHUNK_ROWS) {
         let rows = Rows::of(chunk, |one| {
             let a = &one.achieved;
-            let auto_at = live.claims_itself(a).then_some(now);
-            let cause = i64::from_ne_bytes(one.cause.to_ne_bytes());
-            row![one.player, a.number, a.lineage, a.goal, a.period, a.n, a.version, cause, a.achieved_at, auto_at]
+            let auto_at = one.live.claims_itself(a).then_some(now);
+            let (game, cause) = (one.live.game.as_str(), i64::from_ne_bytes(one.cause.to_ne_bytes()));
+            row![game, one.player, a.number, a.lineage, a.goal, a.period, a.n, a.version, cause, a.achieved_at, auto_at]
         });
-        tx.write_some_with(&ADD_ACHIEVEMENTS, rows, &row![game, now]).await?;
+        tx.write_some_with(&ADD_ACHIEVEMENTS, rows, &row![now]).await?;
     }
     if tx.is_subscribed(REACHED_TOPIC) {
-        announce(tx, &reached.iter().filter_map(|one| announcement(live, one)).collect::<Vec<_>>()).await?;
+        announce(tx, &reached.iter().filter_map(announcement).collect::<Vec<_>>()).await?;
     }
     Ok(())
 }
@@ -222,8 +268,8 @@ pub async fn add_achievements(tx: &mut Tx<'_>, live: &LiveGame, reached: &[Reach
 /// The topic of goals that were reached.
 pub const REACHED_TOPIC: &str = "achievement.reached";
 
-fn announcement(live: &LiveGame, one: &Reached<'_>) -> Option<Announcement> {
-    let a = &one.achieved;
+fn announcement(one: &Reached<'_>) -> Option<Announcement> {
+    let (live, a) = (one.live, &one.achieved);
     let campaign = &live.registered(a.number)?.campaign;
     let goal = campaign.goals.get(usize::from(a.goal))?;
     Some(Announcement {
@@ -277,10 +323,12 @@ pub async fn waiting_controls(db: &Db) -> Result<BTreeMap<GameId, Vec<String>>, 
     Ok(waiting)
 }
 
-/// Adds to the counts of goals. `part` is the log's partition, so that writers of different partitions do not wait for each other.
-pub async fn add_matched(tx: &mut Tx<'_>, game: &GameId, part: i64, counts: &[GoalCount]) -> Result<(), Error> {
-    let rows = Rows::of(counts, |count| row![count.number, count.lineage, count.goal, count.matched, count.reached]);
-    tx.write_with(&ADD_MATCHED, rows, &row![game.as_str(), part]).await
+/// Adds to the counts of goals; each goal is named once for each part.
+pub async fn add_matched(tx: &mut Tx<'_>, counts: &[GoalCount<'_>]) -> Result<(), Error> {
+    let rows = Rows::of(counts, |count| {
+        row![count.game.as_str(), count.number, count.lineage, count.goal, count.part, count.matched, count.reached]
+    });
+    tx.write(&ADD_MATCHED, rows).await
 }
 
 /// Refuses a player's name that no record could carry.

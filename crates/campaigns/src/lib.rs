@@ -19,8 +19,8 @@ use std::sync::Arc;
 use versions::Versions;
 
 pub use checkpoint::{
-    GoalCount, Reached, StateWrite, StoredState, WaitingControl, add_achievements, add_matched, current_version, load_states,
-    take_controls, waiting_controls, write_states,
+    GoalCount, Reached, StateWrite, StoredState, WaitingControl, add_achievements, add_matched, current_version, current_versions,
+    load_states, take_controls, waiting_controls, write_states,
 };
 pub use commands::fulfilments::settled as fulfilments_settled;
 pub use live::{Live, LiveGame};
@@ -57,13 +57,14 @@ struct Inner {
     settles: Queue<fulfilments::Settle>,
     codes: Queue<links::IssueCode>,
     links: Queue<links::Relink>,
+    heard: links::Heard,
 }
 
 impl Campaigns {
     /// Starts the service on a database. [`Live::refresh`] of [`Campaigns::live`] is to be called once before the first record, and
     /// at least once a second from then on; [`Campaigns::claim_due`] as often as goals should grant by themselves.
     pub fn new(db: &Db, accounts: &Accounts, policy: &Policy) -> Campaigns {
-        let (live, versions) = (Live::new(db), Versions::default());
+        let (live, versions, heard) = (Live::new(db), Versions::default(), links::Heard::default());
         let currency = policy.points_currency;
         let inner = Inner {
             changes: db.queue(manage::Manage),
@@ -73,7 +74,8 @@ impl Campaigns {
             controls: db.queue(controls::Leave),
             settles: db.queue(fulfilments::Settle),
             codes: db.queue(links::IssueCode),
-            links: db.queue(links::Relink),
+            links: db.queue(links::Relink { heard: heard.clone() }),
+            heard,
             db: db.clone(),
             accounts: accounts.clone(),
             live,

@@ -84,6 +84,8 @@ impl Catalogue {
             next
         });
         let next = made.await.map_err(|e| Error::Panicked(format!("building the catalogue: {e}")))?;
+        metrics::gauge!("guildhall_catalogue_products").set(next.len() as f64);
+        metrics::gauge!("guildhall_catalogue_version").set(seen as f64);
         self.shared.snapshot.store(Arc::new(next));
         progress.seen = seen;
         Ok(())

@@ -77,9 +77,14 @@ impl Catalogue {
     /// # Errors
     /// The database does not answer.
     pub async fn new(db: &Db, policy: Policy) -> Result<Catalogue, Error> {
-        let catalogue = Catalogue { db: db.clone(), policy, shared: Arc::default(), changes: db.queue(commands::Change { policy }) };
+        let catalogue = Catalogue::unread(db, policy);
         catalogue.refresh().await?;
         Ok(catalogue)
+    }
+
+    /// The service with no product in memory until [`Catalogue::refresh`] is called, for a process that never asks its copy.
+    pub fn unread(db: &Db, policy: Policy) -> Catalogue {
+        Catalogue { db: db.clone(), policy, shared: Arc::default(), changes: db.queue(commands::Change { policy }) }
     }
 
     /// Its routes.

@@ -19,8 +19,8 @@ pub struct Announcement {
 
 static APPEND: Statement = Statement::new(
     "db.append_outbox",
-    "insert into outbox (id, topic, aggregate, version, payload, at, due_at)
-     select id, topic, aggregate, version, payload, at, at
+    "insert into outbox (id, topic, aggregate, version, payload, at, due_at, trace)
+     select id, topic, aggregate, version, payload, at, at, trace
      from rows",
 )
 .rows(&[
@@ -30,12 +30,15 @@ static APPEND: Statement = Statement::new(
     ("version", Column::Int),
     ("payload", Column::Text),
     ("at", Column::Int),
+    ("trace", Column::Text),
 ]);
 
 /// Writes announcements that someone waits for.
 pub async fn announce(tx: &mut Tx<'_>, announcements: &[Announcement]) -> Result<(), Error> {
     let now = tx.now();
     let wanted = announcements.iter().filter(|announcement| tx.is_subscribed(announcement.topic));
-    let rows = Rows::of(wanted, |a| row![Uuid::now_v7(), a.topic, &a.aggregate, a.version, a.payload.to_string(), now]);
+    // Whoever sends it goes on with the trace of the batch that wrote it.
+    let place = trace::place(&tracing::Span::current());
+    let rows = Rows::of(wanted, |a| row![Uuid::now_v7(), a.topic, &a.aggregate, a.version, a.payload.to_string(), now, place.as_deref()]);
     tx.write(&APPEND, rows).await
 }

@@ -3,7 +3,7 @@
 
 use crate::idempotency::{self, Kept};
 use crate::{AuditRow, Error, Tx, audit};
-use kernel::{Code, Instant, Outcome, Refusal, UserId};
+use kernel::{Code, Instant, KeyId, Outcome, Refusal, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -19,17 +19,19 @@ pub struct Meta {
     pub key: String,
     /// A hash of what was asked, to tell a repeat from another request under the same key.
     pub fingerprint: [u8; 16],
+    /// The API key of a game that asks; what it does is noted in the audit log, whatever it is.
+    pub api_key: Option<KeyId>,
 }
 
 impl Meta {
     /// Work of our own: nobody's gate is asked whether its account is active.
     pub fn ours(route: &'static str) -> Meta {
-        Meta { caller: None, route, key: new_key(), fingerprint: [0; 16] }
+        Meta { caller: None, route, key: new_key(), fingerprint: [0; 16], api_key: None }
     }
 
     /// A caller's work without a key of its own.
     pub fn of(caller: UserId, route: &'static str) -> Meta {
-        Meta { caller: Some(caller), route, key: new_key(), fingerprint: [0; 16] }
+        Meta { caller: Some(caller), route, key: new_key(), fingerprint: [0; 16], api_key: None }
     }
 }
 
@@ -136,8 +138,8 @@ pub(crate) async fn attempt<C: Command>(
     let mut acts = Vec::new();
     for (i, outcome) in runs.into_iter().zip(decided) {
         let (meta, input) = asked[i];
-        if let Some(act) = outcome.as_ref().ok().and_then(|reply| command.privileged(input, reply)) {
-            acts.push(AuditRow { actor: meta.caller, act: act.act, subject: act.subject, detail: act.detail });
+        if let Ok(reply) = &outcome {
+            acts.extend(noted::<C>(meta, command.privileged(input, reply)));
         }
         if C::KEYED && outcome.as_ref().map_or_else(|refusal| refusal.changed, |_| true) {
             to_keep.push((asked[i].0, text_of::<C>(&outcome)));
@@ -154,6 +156,18 @@ pub(crate) async fn attempt<C: Command>(
             Some(if same { outcomes[first].clone().expect("the first was decided above") } else { Err(key_reused(&asked[i].0.key)) });
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.expect("every input was kept, refused, run or followed")).collect())
+}
+
+/// The row of an act in the audit log. What an API key does is found under the key, privileged or not.
+fn noted<C: Command>(meta: &Meta, act: Option<Act>) -> Option<AuditRow> {
+    let Some(key) = meta.api_key else {
+        return act.map(|act| AuditRow { actor: meta.caller, act: act.act, subject: act.subject, detail: act.detail });
+    };
+    let detail = match &act {
+        Some(act) => serde_json::json!({ "route": meta.route, "of": act.subject, "detail": act.detail }),
+        None => serde_json::json!({ "route": meta.route }),
+    };
+    Some(AuditRow { actor: None, act: act.map_or(C::NAME, |act| act.act), subject: format!("key/{key}"), detail })
 }
 
 fn refuse_gates<C: Command>(command: &C, tx: &Tx<'_>, meta: &Meta, input: &C::Input) -> Option<Refusal> {

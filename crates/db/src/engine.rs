@@ -2,6 +2,7 @@
 //! Refuses other URLs than `sqlite:PATH` and `postgres://…`.
 
 use crate::sqlite::{File, Migration, Sqlite};
+use crate::statistics::shape_of;
 use crate::{Column, Error, Row, Rows, Statement, Value, together};
 use futures::TryStreamExt as _;
 use sqlx::migrate::Migrator;
@@ -100,7 +101,9 @@ impl Connection {
         values: &[Value<'_>],
         map: &mut (dyn FnMut(&Row<'_>) -> Result<T, Error> + Send),
     ) -> Result<Vec<T>, Error> {
+        let _span = statement.span();
         let started = std::time::Instant::now();
+        let many = rows.as_ref().map(Rows::len);
         let text = statement.text(self.engine());
         let found = match self {
             Connection::Sqlite(connection) => connection.fetch(statement, text, rows, values, map).map_err(|e| named(statement, e))?,
@@ -113,13 +116,15 @@ impl Connection {
                 found
             }
         };
-        statement.timing().record(started.elapsed());
+        statement.meter().ran(started.elapsed(), found.len() as u64, || shape_of(statement.columns, many, values));
         Ok(found)
     }
 
     /// Runs a statement and counts the rows it touched.
     pub(crate) async fn execute(&mut self, statement: &'static Statement, rows: Option<Rows>, values: &[Value<'_>]) -> Result<u64, Error> {
+        let _span = statement.span();
         let started = std::time::Instant::now();
+        let many = rows.as_ref().map(Rows::len);
         let text = statement.text(self.engine());
         let touched = match self {
             Connection::Sqlite(connection) => connection.execute(statement, text, rows, values)?,
@@ -128,7 +133,7 @@ impl Connection {
                 ran.map_err(|e| Error::of_postgres(statement.name, e))?.rows_affected()
             }
         };
-        statement.timing().record(started.elapsed());
+        statement.meter().ran(started.elapsed(), touched, || shape_of(statement.columns, many, values));
         Ok(touched)
     }
 
@@ -140,6 +145,7 @@ impl Connection {
         };
         let started = std::time::Instant::now();
         let joined = together::joined(&writes);
+        let _span = together::span(&writes);
         let mut arguments = PgArguments::default();
         writes.iter().for_each(|(statement, rows)| add_rows(&mut arguments, statement, rows));
         let name = writes[0].0.name;
@@ -147,7 +153,7 @@ impl Connection {
             sqlx::query_with(joined.text, arguments).fetch_one(&mut **connection).await.map_err(|e| Error::of_postgres(name, e))?;
         let touched = (0..writes.len()).map(|at| counts.try_get::<i64, _>(at).map(i64::cast_unsigned));
         let touched: Vec<u64> = touched.collect::<Result<_, _>>().map_err(|e| Error::Broken(format!("{name}: {e}")))?;
-        joined.timing.record(started.elapsed());
+        joined.meter.ran(started.elapsed(), touched.iter().sum(), || together::shape_of(&expected));
         together::judge(&expected, &touched)
     }
 

@@ -39,6 +39,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// What kind of fault it is, as metrics have it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Error::Again(_) => "again",
+            Error::Data { .. } => "data",
+            Error::Broken(_) => "broken",
+            Error::Panicked(_) => "panicked",
+            Error::Gone(_) => "gone",
+            Error::Unknown(_) => "unknown",
+            Error::Full(_) => "full",
+            Error::Refused(_) => "refused",
+        }
+    }
+
     pub(crate) fn row(column: usize, source: &dyn std::fmt::Display) -> Error {
         Error::Broken(format!("column {column}: {source}"))
     }

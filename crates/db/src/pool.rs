@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::engine::{Connection, Target};
+use metrics::{Counter, Gauge, Histogram};
 use parking_lot::Mutex;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -16,28 +17,75 @@ pub(crate) enum Purpose {
     Write,
 }
 
+/// What a pool tells the metrics.
+struct Measures {
+    used: Gauge,
+    waits: Histogram,
+    opened: Counter,
+    failed: Counter,
+}
+
+impl Measures {
+    fn new(purpose: Purpose, size: usize) -> Measures {
+        let pool = match purpose {
+            Purpose::Read => "read",
+            Purpose::Write => "write",
+        };
+        metrics::gauge!("guildhall_pool_size", "pool" => pool).set(size as f64);
+        Measures {
+            used: metrics::gauge!("guildhall_pool_used", "pool" => pool),
+            waits: metrics::histogram!("guildhall_pool_wait_seconds", "pool" => pool),
+            opened: metrics::counter!("guildhall_pool_opened_total", "pool" => pool),
+            failed: metrics::counter!("guildhall_pool_failed_total", "pool" => pool),
+        }
+    }
+}
+
 pub(crate) struct Pool {
     target: Arc<Target>,
     purpose: Purpose,
     lent: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
+    measures: Arc<Measures>,
 }
 
 impl Pool {
     pub(crate) fn new(target: Arc<Target>, purpose: Purpose, size: usize) -> Pool {
-        Pool { target, purpose, lent: Arc::new(Semaphore::new(size.max(1))), idle: Arc::default() }
+        let size = size.max(1);
+        let measures = Arc::new(Measures::new(purpose, size));
+        Pool { target, purpose, lent: Arc::new(Semaphore::new(size)), idle: Arc::default(), measures }
     }
 
     /// A connection, once one is free.
     pub(crate) async fn get(&self) -> Result<Pooled, Error> {
-        let permit = self.lent.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let permit = self.permit().await;
         let idle = self.idle.lock().pop();
-        let connection = match (idle, self.purpose) {
-            (Some(connection), _) => connection,
-            (None, Purpose::Read) => self.target.reader().await?,
-            (None, Purpose::Write) => self.target.writer().await?,
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.open().await?,
         };
-        Ok(Pooled { connection: Some(connection), idle: self.idle.clone(), _permit: permit })
+        Ok(Pooled::new(connection, self.idle.clone(), self.measures.clone(), permit))
+    }
+
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = self.lent.clone().try_acquire_owned() {
+            self.measures.waits.record(0.0);
+            return permit;
+        }
+        let asked = std::time::Instant::now();
+        let permit = self.lent.clone().acquire_owned().await.expect("the semaphore is never closed");
+        self.measures.waits.record(asked.elapsed());
+        permit
+    }
+
+    async fn open(&self) -> Result<Connection, Error> {
+        let opened = match self.purpose {
+            Purpose::Read => self.target.reader().await,
+            Purpose::Write => self.target.writer().await,
+        };
+        let counter = if opened.is_ok() { &self.measures.opened } else { &self.measures.failed };
+        counter.increment(1);
+        opened
     }
 
     /// A connection, trying again for a while when none can be opened.
@@ -65,10 +113,16 @@ impl Pool {
 pub(crate) struct Pooled {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
+    measures: Arc<Measures>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Pooled {
+    fn new(connection: Connection, idle: Arc<Mutex<Vec<Connection>>>, measures: Arc<Measures>, permit: OwnedSemaphorePermit) -> Pooled {
+        measures.used.increment(1.0);
+        Pooled { connection: Some(connection), idle, measures, _permit: permit }
+    }
+
     /// Closes it instead of giving it back, and those that idled meanwhile: they are likely broken as well.
     pub(crate) fn discard(mut self) {
         self.connection = None;
@@ -91,6 +145,7 @@ impl DerefMut for Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
+        self.measures.used.decrement(1.0);
         if let Some(connection) = self.connection.take() {
             self.idle.lock().push(connection);
         }

@@ -12,7 +12,12 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
+use tracing::{Instrument as _, Span};
+
+/// A batch names this many of the requests that wait for it; its first is its parent.
+const LINKS_MAX: usize = 32;
 
 /// What a caller waits for: the decision's outcome, or our fault.
 type Answer<C> = Result<Outcome<<C as Command>::Reply>, Error>;
@@ -21,6 +26,9 @@ struct Waiting<C: Command> {
     meta: Meta,
     input: C::Input,
     answer: oneshot::Sender<Answer<C>>,
+    since: Instant,
+    /// The request that asked; nothing where no trace is collected.
+    span: Span,
 }
 
 /// The inputs of one kind that one writer will take next.
@@ -31,6 +39,8 @@ pub(crate) struct Lane<C: Command> {
     limit: usize,
     depth: metrics::Gauge,
     sizes: metrics::Histogram,
+    waits: metrics::Histogram,
+    refused: metrics::Counter,
 }
 
 /// Where inputs of one kind are sent. Cheap to clone.
@@ -72,7 +82,9 @@ impl<C: Command> Lane<C> {
     pub(crate) fn new(command: Arc<C>, arrived: Arc<Notify>, limit: usize) -> Lane<C> {
         let depth = metrics::gauge!("guildhall_queue_length", "command" => C::NAME);
         let sizes = metrics::histogram!("guildhall_batch_size", "command" => C::NAME);
-        Lane { command, waiting: Mutex::default(), arrived, limit, depth, sizes }
+        let waits = metrics::histogram!("guildhall_queue_wait_seconds", "command" => C::NAME);
+        let refused = metrics::counter!("guildhall_queue_refused_total", "command" => C::NAME);
+        Lane { command, waiting: Mutex::default(), arrived, limit, depth, sizes, waits, refused }
     }
 
     fn push(&self, meta: Meta, input: C::Input) -> Result<oneshot::Receiver<Answer<C>>, Error> {
@@ -80,10 +92,11 @@ impl<C: Command> Lane<C> {
         {
             let mut waiting = self.waiting.lock();
             if waiting.len() >= self.limit {
+                self.refused.increment(1);
                 let full = format!("{} commands wait already: try again in a second", waiting.len());
                 return Err(Error::Refused(Refusal::new(Code::Overloaded, full)));
             }
-            waiting.push_back(Waiting { meta, input, answer });
+            waiting.push_back(Waiting { meta, input, answer, since: Instant::now(), span: Span::current() });
             self.depth.set(waiting.len() as f64);
         }
         self.arrived.notify_one();
@@ -107,8 +120,21 @@ impl<C: Command> AnyLane for Lane<C> {
         let items: Vec<Waiting<C>> = waiting.drain(..count).collect();
         self.depth.set(waiting.len() as f64);
         self.sizes.record(items.len() as f64);
-        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new() }))
+        self.waits.record(items[0].since.elapsed());
+        let span = span_of(&items);
+        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new(), span }))
     }
+}
+
+/// A batch belongs to the trace of the first request that waits for it, and names the others. Work nobody asked for has no trace.
+fn span_of<C: Command>(items: &[Waiting<C>]) -> Span {
+    let mut traced = items.iter().map(|item| &item.span).filter(|span| !span.is_disabled());
+    let Some(first) = traced.next() else { return Span::none() };
+    let span = tracing::info_span!(target: trace::TARGET, parent: first, "batch", otel.name = C::NAME, inputs = items.len());
+    for other in traced.take(LINKS_MAX) {
+        span.follows_from(other);
+    }
+    span
 }
 
 /// A batch of one kind on its way through a transaction.
@@ -116,6 +142,8 @@ struct Batch<C: Command> {
     command: Arc<C>,
     items: Vec<Waiting<C>>,
     outcomes: Vec<Outcome<C::Reply>>,
+    /// From when it was taken until its callers are answered.
+    span: Span,
 }
 
 /// What a transaction needs besides its connection.
@@ -150,6 +178,7 @@ impl<C: Command> AnyBatch for Batch<C> {
     }
 
     fn attempt<'a>(&'a mut self, connection: &'a mut Connection, around: &'a Surroundings) -> BoxFuture<'a, Result<(), Error>> {
+        let span = self.span.clone();
         async move {
             let asked: Vec<(&Meta, &C::Input)> = self.items.iter().map(|item| (&item.meta, &item.input)).collect();
             let subscribed = around.subscribed.load();
@@ -161,12 +190,13 @@ impl<C: Command> AnyBatch for Batch<C> {
             };
             Ok(())
         }
+        .instrument(span)
         .boxed()
     }
 
     fn halve(mut self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>) {
         let rest = self.items.split_off(self.items.len() / 2);
-        let second = Batch { command: self.command.clone(), items: rest, outcomes: Vec::new() };
+        let second = Batch { command: self.command.clone(), items: rest, outcomes: Vec::new(), span: self.span.clone() };
         self.outcomes.clear();
         (self, Box::new(second))
     }
@@ -180,6 +210,8 @@ impl<C: Command> AnyBatch for Batch<C> {
     }
 
     fn fail(self: Box<Self>, error: &dyn Fn() -> Error) {
+        let why = error().kind();
+        metrics::counter!("guildhall_commands_failed_total", "command" => C::NAME, "why" => why).increment(self.items.len() as u64);
         for item in self.items {
             drop(item.answer.send(Err(error())));
         }

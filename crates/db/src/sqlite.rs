@@ -147,14 +147,11 @@ impl Sqlite {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "only where the runtime has several threads; the rows are mapped by a borrowed function")]
     fn aside<T>(&mut self, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
         if let Some(limit) = &self.limit {
             limit.start();
         }
-        let several =
-            || tokio::runtime::Handle::try_current().is_ok_and(|on| on.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
-        if self.moves_aside && several() { tokio::task::block_in_place(|| work(self)) } else { work(self) }
+        if self.moves_aside { aside(|| work(self)) } else { work(self) }
     }
 
     fn prepared(&self, name: &'static str, text: &str, rows: Option<Rows>, values: &[Value<'_>]) -> Result<CachedStatement<'_>, Error> {
@@ -178,7 +175,14 @@ impl Sqlite {
     }
 }
 
-struct Bound<'a>(&'a Value<'a>);
+/// Works on this thread, whose other tasks go to another one meanwhile.
+#[expect(clippy::disallowed_methods, reason = "only where the runtime has several threads; the rows are mapped by a borrowed function")]
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let several = tokio::runtime::Handle::try_current().is_ok_and(|on| on.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    if several { tokio::task::block_in_place(work) } else { work() }
+}
+
+pub(crate) struct Bound<'a>(pub(crate) &'a Value<'a>);
 
 impl rusqlite::ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

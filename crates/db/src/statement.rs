@@ -5,9 +5,9 @@
 //! `{for update of t}` locks rows where the engine has row locks. `{hex column}` shows bytes as text. An argument that may be null is cast in the text.
 
 use crate::Engine;
+use crate::statistics::{Meter, meter_of};
 use crate::together::Tables;
-use metrics::Histogram;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The type of a column in a row set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Statement {
     pub(crate) rank: Rank,
     sqlite: OnceLock<&'static str>,
     postgres: OnceLock<&'static str>,
-    timing: OnceLock<Histogram>,
+    meter: OnceLock<Arc<Meter>>,
     tables: OnceLock<Tables>,
 }
 
@@ -70,7 +70,7 @@ impl Statement {
             rank: Rank::None,
             sqlite: OnceLock::new(),
             postgres: OnceLock::new(),
-            timing: OnceLock::new(),
+            meter: OnceLock::new(),
             tables: OnceLock::new(),
         }
     }
@@ -112,8 +112,13 @@ impl Statement {
         self.tables.get_or_init(|| Tables::of(self.postgres_text.unwrap_or(self.text)))
     }
 
-    pub(crate) fn timing(&self) -> &Histogram {
-        self.timing.get_or_init(|| metrics::histogram!("guildhall_statement_seconds", "statement" => self.name))
+    /// Its part of a trace, from here until it is dropped.
+    pub(crate) fn span(&self) -> tracing::Span {
+        tracing::debug_span!(target: trace::TARGET, "statement", otel.name = self.name, otel.kind = "client")
+    }
+
+    pub(crate) fn meter(&'static self) -> &'static Meter {
+        self.meter.get_or_init(|| meter_of(self))
     }
 
     fn render(&self, engine: Engine) -> String {

@@ -2,10 +2,11 @@
 //! Refuses to join a write with one whose table it touches: in one statement neither would see what the other did.
 
 use crate::statement::renumber;
+use crate::statistics::{self, Meter, meter};
 use crate::{Engine, Error, Rows, Statement};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Writes that wait to be sent.
 #[derive(Default)]
@@ -69,7 +70,7 @@ impl Tables {
 /// Several writes as one statement; its answer is a row with how many rows each of them touched.
 pub(crate) struct Joined {
     pub(crate) text: &'static str,
-    pub(crate) timing: metrics::Histogram,
+    pub(crate) meter: Arc<Meter>,
 }
 
 static JOINED: LazyLock<Mutex<HashMap<Vec<&'static str>, &'static Joined>>> = LazyLock::new(Mutex::default);
@@ -90,9 +91,25 @@ pub(crate) fn joined(writes: &[(&'static Statement, Rows)]) -> &'static Joined {
             .collect();
         let counts: Vec<String> = (0..writes.len()).map(|i| format!("(select count(*) from w{i})")).collect();
         let text = format!("with {} select {}", parts.join(", "), counts.join(", "));
-        let timing = metrics::histogram!("guildhall_statement_seconds", "statement" => names.join(" + "));
-        Box::leak(Box::new(Joined { text: text.leak(), timing }))
+        let text: &'static str = text.leak();
+        Box::leak(Box::new(Joined { text, meter: meter(&names.join(" + "), text) }))
     })
+}
+
+/// Their part of a trace, from here until it is dropped.
+pub(crate) fn span(writes: &[(&'static Statement, Rows)]) -> tracing::Span {
+    let span = tracing::debug_span!(target: trace::TARGET, "statement", otel.name = tracing::field::Empty, otel.kind = "client");
+    if !span.is_disabled() {
+        let names: Vec<&str> = writes.iter().map(|(statement, _)| statement.name).collect();
+        span.record("otel.name", names.join(" + "));
+    }
+    span
+}
+
+/// Types and sizes of what joined writes were given.
+pub(crate) fn shape_of(writes: &[(&'static Statement, u64)]) -> String {
+    let shapes: Vec<String> = writes.iter().map(|(statement, many)| statistics::shape_of(statement.columns, Some(*many), &[])).collect();
+    shapes.join(" + ")
 }
 
 /// Compares what each write touched with what it was given.

@@ -94,7 +94,7 @@ macro_rules! from_ids {
         }
     )+};
 }
-from_ids!(UserId, SessionId, OrderId, PaymentId, RefundId, HoldId, KeyId, WebhookId, DeliveryId, ClaimId, FulfilmentId);
+from_ids!(UserId, SessionId, OrderId, PaymentId, RefundId, HoldId, KeyId, WebhookId, DeliveryId, ClaimId, FulfilmentId, GrantId, BannerId);
 
 /// The values of one row, or the arguments of a statement: `row![user, 7, "text"]`.
 #[macro_export]

@@ -135,6 +135,7 @@ async fn retry(mut batches: Batches, culprit: usize, tries: u32, error: Error, t
     let transient = matches!(error, Error::Again(_) | Error::Gone(_) | Error::Unknown(_));
     if transient && tries < TRIES_MAX {
         tracing::debug!(%error, tries, "a turn is run again");
+        metrics::counter!("guildhall_turns_repeated_total", "why" => error.kind()).increment(1);
         tokio::time::sleep(Duration::from_millis(u64::from(tries) * 2)).await;
         todo.push((batches, tries + 1));
         return;

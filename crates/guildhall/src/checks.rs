@@ -15,6 +15,9 @@ pub fn invariants() -> Vec<&'static Invariant> {
         outbox::webhooks::check::INVARIANTS,
         campaigns::check::INVARIANTS,
         stream::check::INVARIANTS,
+        registry::check::INVARIANTS,
+        teams::check::INVARIANTS,
+        teams::recipes::check::INVARIANTS,
     ]
     .concat()
 }

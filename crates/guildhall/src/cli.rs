@@ -2,11 +2,15 @@
 //! Refuses to do the work itself: each command is a room under `cli/`.
 
 mod admin;
+mod backup;
 mod campaign;
 mod check;
+mod doctor;
+mod fleet;
 mod import;
 mod lock;
 mod serve;
+mod services;
 mod start;
 
 use crate::config::Override;
@@ -32,7 +36,8 @@ Examples:
   guildhall demo                          see the whole store at work, in a temporary folder
   guildhall serve --data ./data           run the store on the embedded database
   guildhall import steam games.json.gz    fill the catalogue
-  guildhall check                         look for broken invariants"
+  guildhall check                         look for broken invariants
+  guildhall doctor                        why is it slow, and which index would help"
 )]
 pub struct Cli {
     /// Settings that every command takes.
@@ -85,7 +90,17 @@ pub enum Command {
         /// Address to listen on [default: 127.0.0.1:8080]
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<String>,
+        /// What to serve: all, or names between commas as gateway or orders,payments [default: all]
+        #[arg(long, value_name = "NAMES")]
+        services: Option<String>,
+        /// Stop when standard input ends, as it does when the process that started this one is gone
+        #[arg(long, hide = true)]
+        with_parent: bool,
     },
+    /// List the services: what each gives and needs
+    Services,
+    /// A whole fleet on this machine, who is there, a rolling restart
+    Fleet(fleet::Fleet),
     /// See the whole store at work in a temporary folder, then leave the server up
     #[command(after_help = "Example: guildhall demo --catalogue games.json.gz --exit")]
     Demo(crate::demo::Demo),
@@ -94,12 +109,26 @@ pub enum Command {
     Import(import::Import),
     /// Bring the database's schema up to date
     Migrate,
+    /// Copy the database into a file, also while servers run
+    #[command(after_help = "Example: guildhall backup store-2026-11-21.backup")]
+    Backup {
+        /// File to write; it must not be there yet
+        file: PathBuf,
+    },
+    /// Fill an empty database from a backup
+    #[command(after_help = "Example: guildhall restore store-2026-11-21.backup --db postgres://guildhall:secret@db/fresh")]
+    Restore {
+        /// File that `backup` wrote
+        file: PathBuf,
+    },
     /// Look for broken invariants; exits with 1 when there are any
     Check {
         /// One JSON object per breach instead of text
         #[arg(long)]
         json: bool,
     },
+    /// Why is it slow: statements, plans, index advice, findings
+    Doctor(doctor::Doctor),
     /// Print the API's description (OpenAPI 3.1, JSON)
     Openapi,
     /// Accounts, roles and keys, for whoever runs the machine
@@ -117,7 +146,11 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives a process its threads");
-    let done = runtime.block_on(run(cli));
+    let done = runtime.block_on(async {
+        let done = run(cli).await;
+        crate::telemetry::stop().await;
+        done
+    });
     // Jobs on blocking threads are not waited for: what matters was committed.
     runtime.shutdown_background();
     match done {
@@ -132,11 +165,16 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<ExitCode, String> {
     let settings = cli.settings;
     match cli.command {
-        Command::Serve { listen } => serve::run(&settings, listen).await,
+        Command::Serve { listen, services, with_parent } => serve::run(&settings, serve::Asked { listen, services, with_parent }).await,
+        Command::Fleet(fleet) => fleet::run(&settings, fleet).await,
+        Command::Services => Ok(services::list()),
         Command::Demo(demo) => crate::demo::run(&settings, demo).await,
         Command::Import(import) => import::run(&settings, import).await,
         Command::Migrate => start::migrate(&settings).await,
+        Command::Backup { file } => backup::backup(&settings, &file).await,
+        Command::Restore { file } => backup::restore(&settings, &file).await,
         Command::Check { json } => check::run(&settings, json).await,
+        Command::Doctor(doctor) => doctor::run(&settings, doctor).await,
         Command::Openapi => start::openapi().await,
         Command::Admin(admin) => admin::run(&settings, admin).await,
         Command::Campaign(campaign) => campaign::run(&settings, campaign).await,

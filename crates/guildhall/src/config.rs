@@ -1,18 +1,30 @@
 //! Owns every setting of the server: its keys, their defaults and what they may be.
 //! Refuses to start on a mistake and names all of them at once; knows no secret keys (see `secrets`).
 
+mod addresses;
+mod credentials;
 mod database_url;
+mod fleet;
+mod gateway;
 mod keys;
 mod mistakes;
 mod reader;
 mod smtp_url;
 mod sources;
+mod telemetry;
 
+pub use addresses::Addresses;
+pub use credentials::Credentials;
 pub use database_url::DatabaseUrl;
+pub use fleet::{Fleet, Layout, Registry};
+pub use gateway::Gateway;
+pub(crate) use gateway::parts as gateway_parts;
 pub use mistakes::{Mistake, Mistakes, Origin};
 pub use smtp_url::SmtpUrl;
 pub use sources::{Override, environment};
+pub use telemetry::Telemetry;
 
+use crate::services::Services;
 use kernel::Currency;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -45,8 +57,18 @@ pub struct Config {
     pub stream: Stream,
     /// Reward campaigns.
     pub campaigns: Campaigns,
+    /// The team API.
+    pub teams: Teams,
+    /// The fleet's single entry.
+    pub gateway: Gateway,
+    /// Where the fleet's processes find each other.
+    pub registry: Registry,
+    /// A fleet on one machine.
+    pub fleet: Fleet,
     /// The log.
     pub log: Log,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// How long what grows is kept.
     pub retention: Retention,
 }
@@ -54,6 +76,8 @@ pub struct Config {
 /// Section `[server]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Server {
+    /// What the process serves.
+    pub services: Services,
     /// Address and port the server listens on.
     pub listen: SocketAddr,
     /// Largest request body, in bytes; a larger one is answered 413.
@@ -140,6 +164,10 @@ pub struct Accounts {
     pub login_attempts_per_account_per_min: u32,
     /// Sign-ins tried per network address and minute.
     pub login_attempts_per_address_per_min: u32,
+    /// Requests an API key may send in a second; 0 does not limit.
+    pub key_requests_per_s: u32,
+    /// Requests an API key may send at once.
+    pub key_burst: u32,
     /// Life of a link that resets a password, in seconds.
     pub reset_token_s: u32,
     /// Life of a link that confirms an e-mail address, in seconds.
@@ -246,6 +274,23 @@ pub struct Stream {
     pub look_events_max: usize,
     /// Backtests and explanations at the same time.
     pub looks_max: usize,
+}
+
+/// Section `[teams]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Teams {
+    /// Bytes of answers of the team API kept in memory; 0 keeps none.
+    pub answer_cache_bytes: usize,
+    /// Time a client may keep what banners it is shown, in seconds, where nothing starts or ends before.
+    pub banner_max_age_s: u32,
+    /// Time between two looks for grants that run, in milliseconds.
+    pub grant_poll_ms: u64,
+    /// A recipe that reads a table of more rows from end to end needs to be allowed to.
+    pub recipe_scan_rows_max: u64,
+    /// Recipes that run at a time, per process.
+    pub recipes_at_once: usize,
+    /// Time between two writings of how often recipes ran, in milliseconds.
+    pub recipe_count_ms: u64,
 }
 
 /// Section `[campaigns]`.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::sync::Arc;
+use teams::Teams;
 
 /// A part by its name and how it is gathered.
 struct Source<F> {
@@ -18,8 +19,9 @@ struct Source<F> {
     gather: F,
 }
 
-/// Which players of games an account is, and what they reached there. The links go with the account; what was reached stays the game's.
-struct Players(Campaigns);
+/// Which players of games an account is, what the games' teams know of them, and what they reached there. The links go with the account;
+/// what was reached, and what a game knows of its player, stays the game's.
+struct Players(Campaigns, Teams);
 
 impl DataSource for Players {
     fn name(&self) -> &'static str {
@@ -27,7 +29,7 @@ impl DataSource for Players {
     }
 
     fn export(&self, user: UserId) -> accounts::export::Part {
-        let campaigns = self.0.clone();
+        let (campaigns, teams) = (self.0.clone(), self.1.clone());
         Box::pin(async move {
             let mut parts = Vec::new();
             for link in campaigns.links(user).await? {
@@ -35,7 +37,9 @@ impl DataSource for Players {
                     let (campaigns, link) = (campaigns.clone(), link.clone());
                     async move { campaigns.achievements(&link.game, &link.player, cursor.as_ref(), Some(PAGE_SIZE_MAX)).await }
                 });
-                parts.push(json!({ "achievements": achievements.await?, "link": link }));
+                let profile = teams.players(&link.game, std::slice::from_ref(&link.player)).await?.pop();
+                let currencies = teams.balances(&link.game, &link.player).await?.to_vec();
+                parts.push(json!({ "achievements": achievements.await?, "link": link, "profile": profile, "currencies": currencies }));
             }
             Ok(Value::Array(parts))
         })
@@ -70,7 +74,7 @@ impl<F: Fn(UserId) -> accounts::export::Part + Send + Sync> DataSource for Sourc
 
 /// Adds the store's parts to every export.
 pub(crate) fn register(app: &App) {
-    app.accounts.add_source(Arc::new(Players(app.campaigns.clone())));
+    app.accounts.add_source(Arc::new(Players(app.campaigns.clone(), app.teams.clone())));
     let wallet = app.wallet.clone();
     add(app, "wallet", move |user| {
         let wallet = wallet.clone();

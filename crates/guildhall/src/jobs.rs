@@ -4,6 +4,7 @@
 use crate::App;
 use crate::config::Config;
 use crate::follow::Follow;
+use crate::services::Need;
 use accounts::Accounts;
 use campaigns::Campaigns;
 use db::{Db, Error};
@@ -17,10 +18,14 @@ use tokio::task::JoinHandle;
 
 /// What another process changed in the catalogue is seen within this time.
 const CATALOGUE_POLL: Duration = Duration::from_millis(200);
+/// Who registered at another registry is seen within this time.
+const REGISTRY_POLL: Duration = Duration::from_millis(100);
 /// A session that another process ended is refused within this time.
 const SESSIONS_POLL: Duration = Duration::from_secs(1);
 /// Subscriptions that another process made are written for within this time.
 const SUBSCRIPTIONS_POLL: Duration = Duration::from_secs(5);
+/// What statements cost is written down this often, for whoever examines the database.
+const STATISTICS_EVERY: Duration = Duration::from_secs(5);
 /// Kept answers are looked through this often.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// A change of campaigns is in force within this time in a process that reads no logs; where they are read the stream looks.
@@ -81,26 +86,18 @@ impl Jobs {
     }
 }
 
+/// Starts the jobs of the services that the process serves, and those that keep what it has in memory fresh.
 pub(crate) fn start(app: &App, jobs: &Jobs) {
-    let store = &app.config.store;
-    let payments = app.payments.clone();
-    jobs.every("sweep expired payments", Duration::from_millis(store.sweep_interval_ms), move || {
-        let payments = payments.clone();
-        async move { payments.sweep_expired().await }
-    });
-    let payments = app.payments.clone();
-    jobs.every("complete refunds and settle", Duration::from_secs(u64::from(store.settlement_interval_s)), move || {
-        let payments = payments.clone();
-        async move {
-            payments.complete_refunds().await?;
-            payments.settle().await
-        }
-    });
-    let catalogue = app.catalogue.clone();
-    jobs.every("refresh the catalogue", CATALOGUE_POLL, move || {
-        let catalogue = catalogue.clone();
-        async move { catalogue.refresh().await }
-    });
+    let services = &app.config.server.services;
+    keep_fresh(app, jobs);
+    for part in services.iter() {
+        part.start_jobs(app, jobs);
+    }
+}
+
+/// What every process does that answers: other processes' changes reach its memory.
+fn keep_fresh(app: &App, jobs: &Jobs) {
+    let services = &app.config.server.services;
     let accounts = app.accounts.clone();
     jobs.every("refresh ended sessions", SESSIONS_POLL, move || {
         let accounts = accounts.clone();
@@ -111,22 +108,49 @@ pub(crate) fn start(app: &App, jobs: &Jobs) {
         let db = db.clone();
         async move { db.refresh_subscriptions().await }
     });
-    let outbox = app.outbox.clone();
-    jobs.every("drain the outbox", Duration::from_millis(app.config.outbox.poll_ms), move || {
-        let outbox = outbox.clone();
-        async move { outbox.drain_once().await }
+    let insight = app.insight.clone();
+    jobs.every("write down what statements cost", STATISTICS_EVERY, move || {
+        let insight = insight.clone();
+        async move { insight.keep().await }
     });
-    let webhooks = app.webhooks.clone();
-    jobs.every("send webhooks", Duration::from_millis(app.config.outbox.poll_ms), move || {
-        let webhooks = webhooks.clone();
-        async move { webhooks.drain_once().await }
+    let accounts = app.accounts.clone();
+    jobs.every("note what keys were used for", PURGE_EVERY, move || {
+        let accounts = accounts.clone();
+        async move { accounts.note_uses().await }
     });
-    let webhooks = app.webhooks.clone();
-    jobs.every("tidy up webhooks", PURGE_EVERY, move || {
-        let webhooks = webhooks.clone();
-        async move { webhooks.tidy_up().await }
+    if services.need(Need::Catalogue) {
+        let catalogue = app.catalogue.clone();
+        jobs.every("refresh the catalogue", CATALOGUE_POLL, move || {
+            let catalogue = catalogue.clone();
+            async move { catalogue.refresh().await }
+        });
+    }
+    if services.need(Need::Campaigns) && app.stream().is_none() {
+        let campaigns = app.campaigns.clone();
+        jobs.every("refresh campaigns", CAMPAIGNS_POLL, move || {
+            let campaigns = campaigns.clone();
+            async move { campaigns.live().refresh().await }
+        });
+    }
+}
+
+/// Of the service registry: it follows what others wrote, and puts out whose lease ran out.
+pub(crate) fn registry(app: &App, jobs: &Jobs) {
+    let registry = app.registry.clone();
+    jobs.every("refresh the registry", REGISTRY_POLL, move || {
+        let registry = registry.clone();
+        async move { registry.refresh().await }
     });
-    start_campaigns(app, jobs);
+    let registry = app.registry.clone();
+    let round = Duration::from_micros(registry::decide::ROUND_US.unsigned_abs());
+    jobs.every("put out whose lease ran out", round, move || {
+        let registry = registry.clone();
+        async move { registry.sweep().await }
+    });
+}
+
+/// Of the service accounts: old sessions and kept answers go.
+pub(crate) fn accounts(app: &App, jobs: &Jobs) {
     let accounts = app.accounts.clone();
     jobs.every("remove old sessions", PURGE_EVERY, move || {
         let accounts = accounts.clone();
@@ -148,7 +172,46 @@ pub(crate) fn start(app: &App, jobs: &Jobs) {
     });
 }
 
-fn start_campaigns(app: &App, jobs: &Jobs) {
+/// Of the service payments: what expired gives its copies back, refunds are completed, days are settled.
+pub(crate) fn payments(app: &App, jobs: &Jobs) {
+    let store = &app.config.store;
+    let payments = app.payments.clone();
+    jobs.every("sweep expired payments", Duration::from_millis(store.sweep_interval_ms), move || {
+        let payments = payments.clone();
+        async move { payments.sweep_expired().await }
+    });
+    let payments = app.payments.clone();
+    jobs.every("complete refunds and settle", Duration::from_secs(u64::from(store.settlement_interval_s)), move || {
+        let payments = payments.clone();
+        async move {
+            payments.complete_refunds().await?;
+            payments.settle().await
+        }
+    });
+}
+
+/// Of the service outbox: what was committed is sent.
+pub(crate) fn outbox(app: &App, jobs: &Jobs) {
+    if let Some(outbox) = app.outbox.clone() {
+        jobs.every("drain the outbox", Duration::from_millis(app.config.outbox.poll_ms), move || {
+            let outbox = outbox.clone();
+            async move { outbox.drain_once().await }
+        });
+    }
+    let webhooks = app.webhooks.clone();
+    jobs.every("send webhooks", Duration::from_millis(app.config.outbox.poll_ms), move || {
+        let webhooks = webhooks.clone();
+        async move { webhooks.drain_once().await }
+    });
+    let webhooks = app.webhooks.clone();
+    jobs.every("tidy up webhooks", PURGE_EVERY, move || {
+        let webhooks = webhooks.clone();
+        async move { webhooks.tidy_up().await }
+    });
+}
+
+/// Of the service campaigns: goals that grant by themselves.
+pub(crate) fn campaigns(app: &App, jobs: &Jobs) {
     let campaigns = app.campaigns.clone();
     jobs.every("grant what comes by itself", Duration::from_millis(app.config.campaigns.auto_claim_ms), move || {
         let campaigns = campaigns.clone();
@@ -157,13 +220,24 @@ fn start_campaigns(app: &App, jobs: &Jobs) {
             Ok(())
         }
     });
-    if app.stream().is_none() {
-        let campaigns = app.campaigns.clone();
-        jobs.every("refresh campaigns", CAMPAIGNS_POLL, move || {
-            let campaigns = campaigns.clone();
-            async move { campaigns.live().refresh().await }
-        });
-    }
+}
+
+/// Of the service teams: grants that run are worked off, and it is written down how often recipes ran.
+pub(crate) fn teams(app: &App, jobs: &Jobs) {
+    let teams = app.teams.clone();
+    jobs.every("work off grants", Duration::from_millis(app.config.teams.grant_poll_ms), move || {
+        let teams = teams.clone();
+        async move { teams.work_off_grants().await }
+    });
+    let recipes = app.recipes.clone();
+    jobs.every("count recipes", Duration::from_millis(app.config.teams.recipe_count_ms), move || {
+        let recipes = recipes.clone();
+        async move { recipes.write_uses().await }
+    });
+}
+
+/// Of the service stream: old dead letters go.
+pub(crate) fn stream(app: &App, jobs: &Jobs) {
     let (purge, db, hours) = (app.db.queue(stream::PurgeLetters), app.db.clone(), i64::from(app.config.retention.dead_letters_h));
     jobs.every("purge dead letters", PURGE_EVERY, move || {
         let (purge, before) = (purge.clone(), db.now().plus_us(-hours * HOUR_US));

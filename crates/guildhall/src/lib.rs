@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 mod exports;
+pub mod fleet;
 mod follow;
 mod jobs;
 pub mod load;
@@ -14,6 +15,8 @@ mod logs;
 pub mod pages;
 pub mod secrets;
 pub mod server;
+pub mod services;
+mod telemetry;
 
 pub use app::App;
 pub use config::Config;

@@ -19,6 +19,8 @@ pub mod send;
 mod sending;
 pub mod start;
 mod surge;
+mod teams;
+pub mod teams_terms;
 pub mod terms;
 pub mod verify;
 
@@ -35,6 +37,7 @@ use start::Start;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use teams_terms::TeamTerms;
 use terms::{Drive, Plan, SaleTerms, Scenario};
 
 /// What to measure.
@@ -109,6 +112,13 @@ Examples:
     /// Read progress and claim while logs come ten times as fast for a minute
     #[command(after_help = "Example: guildhall load events --rate 2000 --seconds 60 --json")]
     Events(EventTerms),
+    /// Read players, what they hold and banners with an API key, evenly and by Zipf's law, with the answer cache and without
+    #[command(after_help = "\
+Examples:
+  guildhall load teams --players 100000 --seconds 5
+  guildhall load teams --db postgres://USER:PASSWORD@HOST/DATABASE --json
+  guildhall load teams --data ./teams-data            the players stay there for the next run")]
+    Teams(TeamTerms),
     /// Prepare a scenario for a server that is started by hand; what was made is written to the data folder
     #[command(after_help = "\
 Example:
@@ -169,6 +179,7 @@ async fn scenario(settings: &Settings, load: Load) -> Result<ExitCode, String> {
             None => sending::run(settings, &terms).await,
         },
         Load::Events(terms) => surge::run(settings, &terms).await,
+        Load::Teams(terms) => teams::run(settings, &terms).await,
         Load::Prepare { scenario, drive, sale } => {
             let sale = (scenario == Scenario::Sale).then_some(sale);
             prepare_only(settings, &Plan { sale, ..Plan::new(scenario, drive) }).await

@@ -1,6 +1,7 @@
 //! Routes that belong to no service: health, metrics, the API's description and the pages of error codes.
 
 pub(crate) mod description;
+pub(crate) mod measured;
 
 use crate::App;
 use axum::extract::{Path, State};
@@ -8,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Router, routing::get};
 use kernel::{Code, Refusal};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use measured::METRICS;
 use rust_embed::RustEmbed;
 use std::sync::{Arc, LazyLock};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -20,18 +21,6 @@ use web::Problem;
 #[include = "*.md"]
 struct ErrorPages;
 
-/// The metrics of this process. One recorder serves every application in it.
-pub static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
-    let seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-    let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &sizes))
-        .expect("the buckets are not empty")
-        .install_recorder()
-        .expect("no other recorder is installed in this process")
-});
-
 #[derive(Clone)]
 struct Pages {
     app: App,
@@ -41,6 +30,8 @@ struct Pages {
 /// An empty router with the API's title, to which the services' routes are added.
 pub fn described() -> web::Routes {
     let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    // An API key of a game stands in the same header; which of the two it is shows from how it begins.
+    let key = token.clone();
     let info = InfoBuilder::new()
         .title("Guildhall")
         .version(env!("CARGO_PKG_VERSION"))
@@ -50,7 +41,8 @@ pub fn described() -> web::Routes {
              changes something: repeating it returns the first answer.",
         ))
         .build();
-    let api = OpenApiBuilder::new().info(info).components(Some(ComponentsBuilder::new().security_scheme("token", token).build())).build();
+    let schemes = ComponentsBuilder::new().security_scheme("token", token).security_scheme("key", key).build();
+    let api = OpenApiBuilder::new().info(info).components(Some(schemes)).build();
     web::Routes::with_openapi(api)
 }
 
@@ -77,13 +69,23 @@ async fn ready(State(pages): State<Pages>) -> Result<&'static str, Problem> {
     }
 }
 
-async fn metrics() -> Response {
-    METRICS.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], METRICS.render()).into_response()
+pub(crate) async fn metrics() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], measured::rendered()).into_response()
 }
 
-async fn openapi(State(pages): State<Pages>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], pages.api.to_string()).into_response()
+async fn openapi(State(pages): State<Pages>) -> Result<Response, Problem> {
+    // Recipes come while the program runs, and each is a route to those who call it.
+    let recipes = pages.app.recipes.described().await?;
+    let text = if recipes.is_empty() { pages.api.to_string() } else { with_paths(&pages.api, recipes) };
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+fn with_paths(api: &str, paths: Vec<(String, serde_json::Value)>) -> String {
+    let mut api: serde_json::Value = serde_json::from_str(api).expect("it was written as JSON");
+    for (path, item) in paths {
+        api["paths"][path] = item;
+    }
+    api.to_string()
 }
 
 async fn error_page(Path(code): Path<String>) -> Result<Response, Problem> {

@@ -139,6 +139,16 @@ impl Secrets {
         }
     }
 
+    /// The token key alone, for a process that has no personal data to open; it is never made here.
+    ///
+    /// # Errors
+    /// Nobody gave it, or it is none.
+    pub fn load_token_key(data_dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Key, Problems> {
+        let place = Place { variable: TOKEN_KEY_VARIABLE, file: secrets_dir(data_dir).join(TOKEN_FILE) };
+        let (text, from) = place.read(&env, Remedy::Configure)?;
+        Key::parse(text.trim()).map_err(|wrong| Problem(format!("{from}: {wrong}")).into())
+    }
+
     /// Signs access tokens.
     pub fn token_key(&self) -> &Key {
         &self.token_key

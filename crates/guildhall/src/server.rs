@@ -4,6 +4,7 @@
 use crate::App;
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,6 +13,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -35,11 +37,33 @@ pub fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Whether a process is about to leave: it still takes requests, but tells each connection that this answer was its last one, so that
+/// callers go elsewhere before it closes.
+#[derive(Debug, Clone, Default)]
+pub struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    /// It is about to leave.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Serves until `stop` is ready; then finishes what was taken, for at most the configured grace.
 pub async fn serve(app: &App, listener: TcpListener, stop: impl Future<Output = ()>) {
+    serve_leaving(app, listener, Leaving::default(), stop).await;
+}
+
+/// The same for a process that callers have to be told about before it stops.
+pub async fn serve_leaving(app: &App, listener: TcpListener, leaving: Leaving, stop: impl Future<Output = ()>) {
     let router = app.router();
     let free = Arc::new(Semaphore::new(app.config.server.connections_max));
     let graceful = GracefulShutdown::new();
+    let open = metrics::gauge!("guildhall_connections");
     tokio::pin!(stop);
     loop {
         let permit = tokio::select! {
@@ -52,15 +76,19 @@ pub async fn serve(app: &App, listener: TcpListener, stop: impl Future<Output = 
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, peer, router.clone()));
+                let connection = graceful.watch(connection(stream, peer, router.clone(), leaving.clone()));
+                open.increment(1.0);
+                let open = open.clone();
                 tokio::spawn(async move {
                     // A client that breaks off is no event.
                     drop(connection.await);
+                    open.decrement(1.0);
                     drop(permit);
                 });
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
+                metrics::counter!("guildhall_accepts_failed_total").increment(1);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -76,12 +104,19 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    leaving: Leaving,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Answers are small and written whole: waiting for more to send would only delay them.
     drop(stream.set_nodelay(true));
     let service = router.map_request(move |mut request: axum::http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.map(axum::body::Body::new)
+    });
+    let service = service.map_response(move |mut response: axum::response::Response| {
+        if leaving.has_begun() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -5,6 +5,7 @@
 mod acceptance {
     mod api;
     mod authorisation;
+    mod backup;
     mod bad_input;
     mod checks;
     mod dump;
@@ -15,4 +16,5 @@ mod acceptance {
     mod parity;
     mod real_catalogue;
     mod table;
+    mod team_keys;
 }

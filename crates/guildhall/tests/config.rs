@@ -94,7 +94,7 @@ fn every_mistake_is_told_with_its_place_value_and_remedy() {
         "log.filter | \"info,db=loud\" | line 11 | should be a level, or levels per part, as info or info,db=debug",
         "server.lisen | - | line 3 | there is no such key; did you mean server.listen?",
         "GUILDHALL_DB_WRITTERS | - | environment variable GUILDHALL_DB_WRITTERS | no setting has this variable; did you mean GUILDHALL_DB_WRITERS?",
-        "colour | - | flag --set colour | there is no such key; the sections are server, data, db, store, accounts, outbox, mail, webhooks, kafka, broker, stream, campaigns, log, \
+        "colour | - | flag --set colour | there is no such key; the sections are server, data, db, store, accounts, outbox, mail, webhooks, kafka, broker, stream, campaigns, teams, gateway, registry, fleet, log, telemetry, \
          retention",
     ];
     assert_eq!(told, expected);

@@ -34,6 +34,7 @@ macro_rules! codes {
 }
 
 codes! {
+    BadRequest => "bad-request", 400, "The request can be read in two ways, or not at all";
     BadBody => "bad-body", 400, "The body is not what this route takes";
     BadText => "bad-text", 400, "A text is too short, too long or holds a character that cannot be stored";
     BadPath => "bad-path", 400, "A part of the path is not an id";
@@ -68,7 +69,10 @@ codes! {
     KeyReused => "key-reused", 422, "The Idempotency-Key was used with another body";
     InvalidDocument => "invalid-document", 422, "The document is not right";
     TooManyAttempts => "too-many-attempts", 429, "Too many attempts; wait before the next";
+    RateLimited => "rate-limited", 429, "Too many requests; wait before the next";
+    InLine => "in-line", 429, "The sale has a waiting room; come again with the ticket";
     Internal => "internal", 500, "The fault is ours; it was logged with the request id";
+    BadGateway => "bad-gateway", 502, "The service broke off before it answered";
     Overloaded => "overloaded", 503, "The queue is full; try again shortly";
     OutcomeUnknown => "outcome-unknown", 503, "The database went away at commit; repeat with the same key to learn the outcome";
     Unavailable => "unavailable", 503, "A part that is needed is not reachable";

@@ -88,6 +88,10 @@ uuid_ids! {
     WebhookId,
     /// One event on its way to one webhook.
     DeliveryId,
+    /// A currency granted to many players of a game.
+    GrantId,
+    /// A banner of a game.
+    BannerId,
 }
 
 /// A product of the catalogue: a positive number, given in order by the catalogue.

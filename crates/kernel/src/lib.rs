@@ -13,7 +13,8 @@ pub mod time;
 
 pub use code::Code;
 pub use id::{
-    ClaimId, DeliveryId, FulfilmentId, GameId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId, UserId, Uuid, WebhookId,
+    BannerId, ClaimId, DeliveryId, FulfilmentId, GameId, GrantId, HoldId, KeyId, OrderId, PaymentId, ProductId, RefundId, SessionId,
+    UserId, Uuid, WebhookId,
 };
 pub use money::{Currency, Money};
 pub use page::{Cursor, Page};

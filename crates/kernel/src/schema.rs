@@ -28,6 +28,8 @@ schemas! {
     crate::KeyId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "An API key's id";
     crate::WebhookId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A webhook's id";
     crate::DeliveryId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A delivery's id";
+    crate::GrantId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A grant's id";
+    crate::BannerId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A banner's id";
     crate::ClaimId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A claim's id";
     crate::FulfilmentId => Type::String, Some(SchemaFormat::Custom("uuid".to_owned())), ID_EXAMPLE, "A fulfilment's id";
     crate::GameId => Type::String, None, "kartrider", "A game's id: 2 to 40 of a-z, 0-9 and inner hyphens";

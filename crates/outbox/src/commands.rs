@@ -84,7 +84,7 @@ pub(crate) static SUBSCRIBERS: Statement =
 static CANDIDATES: Statement = Statement::new(
     "outbox.claim_candidates",
     due!(
-        "o.id, o.topic, o.aggregate, o.version, o.payload, o.at, o.due_at, o.attempts",
+        "o.id, o.topic, o.aggregate, o.version, o.payload, o.at, o.due_at, o.attempts, o.trace",
         "order by o.due_at, o.aggregate, o.version limit 500 {for update of o skip locked}"
     ),
 )
@@ -228,6 +228,7 @@ fn candidate(row: &Row) -> Result<(Place, Claimed), Error> {
         // One row that somebody broke by hand must not stop all others: it goes out as the text it is.
         payload: serde_json::from_str(&payload).unwrap_or(serde_json::Value::String(payload)),
         at: row.instant(5)?,
+        trace: row.text_opt(8)?,
     };
     let place = Place {
         id: outgoing.id,

@@ -20,6 +20,8 @@ pub struct Outgoing {
     pub payload: serde_json::Value,
     /// When it became true.
     pub at: Instant,
+    /// The place in a trace that it came from, where one is collected.
+    pub trace: Option<String>,
 }
 
 /// Receives announcements.

@@ -215,7 +215,7 @@ impl Webhooks {
     /// The database fails.
     pub async fn tidy_up(&self) -> Result<(), Error> {
         if !self.any().await? {
-            return Ok(());
+            return self.measure().await;
         }
         self.park_stranded().await?;
         let now = self.inner.db.now();

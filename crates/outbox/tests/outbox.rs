@@ -320,6 +320,7 @@ async fn mail_is_a_file_for_its_owner_only_and_a_repeat_overwrites_it(bed: &Bed)
         version: 1,
         payload: sealed.payload.clone(),
         at,
+        trace: None,
     };
     std::fs::write(&files[0], "cut off").unwrap();
     assert_eq!(sink.send(&[&row(Instant(1_795_250_096_123_456))]).await, [Ok(())]);

@@ -1,24 +1,28 @@
-//! The checkpoint: players' states, achievements, dead letters, counts and the offset, in one transaction.
+//! The checkpoint: players' states, achievements, dead letters, counts and offsets of all partitions that wait, in one transaction
+//! and with one row set per table.
 //! Refuses to write for who lost the partition, for a plan that moved, and over a state that somebody else wrote meanwhile.
 
 pub(crate) mod controls;
 pub(crate) mod load;
+mod records;
 mod write;
 
-pub(crate) use write::write;
+pub(crate) use write::{Part, write};
 
 use crate::guard::{self, Span, Verdict};
 use crate::letters::{self, Letters};
 use crate::partitions::{self, ALL, Place};
 use crate::players::Snapshot;
 use crate::record::Batch;
-use crate::stepper::{From, Gathered, Stepper, Tally};
+use crate::stepper::{Gathered, Stepper, Tally};
 use campaigns::LiveGame;
 use db::{Command, Error, Tx, crash};
 use kernel::{Code, GameId, Instant, Outcome, Refusal};
+use parking_lot::Mutex;
+use records::{Cache, Stepped};
 use rules::StateError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -28,6 +32,10 @@ pub(crate) struct Work {
     pub(crate) live: Arc<LiveGame>,
     pub(crate) span: Span,
     pub(crate) body: Body,
+    /// Players that may be kept for each partition.
+    pub(crate) cache_share: usize,
+    /// The partition is behind its log.
+    pub(crate) is_backlog: bool,
 }
 
 /// What it holds.
@@ -86,7 +94,12 @@ impl Done {
 pub(crate) const STATE_MOVED: Code = Code::WrongState;
 
 /// Writes checkpoints.
-pub(crate) struct Checkpoint;
+#[derive(Default)]
+pub(crate) struct Checkpoint {
+    /// Topics in the order in which they were first written: they take the lanes in turn.
+    topics: Mutex<Vec<Arc<str>>>,
+    cache: Cache,
+}
 
 impl Command for Checkpoint {
     const NAME: &'static str = "stream.checkpoint";
@@ -94,43 +107,115 @@ impl Command for Checkpoint {
     type Input = Work;
     type Reply = Ended;
 
+    /// What waits of one topic goes together, with what waits of others in its lane. Of a backlog, records that are stepped within the
+    /// transaction have a lane of their own: theirs is a long turn, and the other topics' are written beside it.
     fn lane(&self, work: &Work) -> Option<u64> {
-        // Records of one topic are stepped one after another anyway; states of different partitions are written side by side.
-        let of = match work.body {
-            Body::Records { .. } => work.place.topic.to_string(),
-            Body::Stepped { .. } => work.place.to_string(),
-        };
-        Some(xxhash_rust::xxh3::xxh3_64(of.as_bytes()))
+        if work.is_backlog {
+            return Some(u64::from(matches!(work.body, Body::Records { .. })));
+        }
+        let mut topics = self.topics.lock();
+        let known = topics.iter().position(|topic| *topic == work.place.topic);
+        let at = known.unwrap_or_else(|| {
+            topics.push(work.place.topic.clone());
+            topics.len() - 1
+        });
+        Some(at as u64)
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Work], _: Instant) -> Result<Vec<Outcome<Ended>>, Error> {
         crash::point("stream.before_checkpoint");
         let kept = partitions::lock(tx, batch.iter().map(|work| work.locks())).await?;
-        let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
-        let mut games: BTreeMap<&GameId, Vec<usize>> = BTreeMap::new();
-        for (at, work) in batch.iter().enumerate() {
-            match guard::checkpoint(kept.get(&work.place), &work.span) {
-                Verdict::Write => games.entry(&work.live.game).or_default().push(at),
-                Verdict::Lost => drop(ended.insert(at, Ended::Lost)),
-                Verdict::Elsewhere => drop(ended.insert(at, Ended::Elsewhere)),
+        let mut ended = vec![Ended::Lost; batch.len()];
+        let writable = judge(tx, batch, &kept, &mut ended).await?;
+        let mut stepped: Vec<(Vec<usize>, Stepped)> = Vec::new();
+        let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let of_records = |at: &&usize| matches!(batch[**at].body, Body::Records { .. });
+        writable.iter().filter(of_records).for_each(|at| groups.entry(&batch[*at].place.topic).or_default().push(*at));
+        for of_topic in groups.into_values() {
+            let works: Vec<&Work> = of_topic.iter().map(|at| batch[*at]).collect();
+            match records::step(tx, &works, &kept, &self.cache).await? {
+                Ok(of_records) => stepped.push((of_topic, of_records)),
+                Err(one) => of_topic.iter().for_each(|at| ended[*at] = one.clone()),
             }
         }
-        for (game, works) in games {
-            let version = campaigns::current_version(tx, game).await?;
-            let mut letters: Vec<(&Place, Letters)> = Vec::new();
-            for at in works {
-                let work = batch[at];
-                let outcome = if work.live.campaign_version != version { Ended::PlanMoved } else { work.write(tx, &mut letters).await? };
-                ended.insert(at, outcome);
+        let mut whole = Whole::default();
+        for at in writable {
+            if let Body::Stepped { snapshot, gathered } = &batch[at].body {
+                whole.snapshots.push((&batch[at].live.game, snapshot));
+                whole.parts.push((at, gathered));
             }
-            let of_partitions: Vec<(&Place, &Letters)> = letters.iter().map(|(place, letters)| (*place, letters)).collect();
+        }
+        // The states of a cache were loaded long ago: running the same batch again would meet the same versions.
+        let is_final = !whole.parts.is_empty();
+        for (of_topic, of_records) in &stepped {
+            whole.snapshots.push((&batch[of_topic[0]].live.game, &of_records.snapshot));
+            whole.parts.extend(of_topic.iter().copied().zip(&of_records.gathered));
+        }
+        whole.write(tx, batch).await.map_err(|error| match error {
+            Error::Again(why) if is_final => Error::Refused(Refusal::new(STATE_MOVED, why)),
+            other => other,
+        })?;
+        whole.parts.iter().for_each(|(at, gathered)| ended[*at] = Ended::Written(Done::of(gathered)));
+        for (of_topic, of_records) in stepped {
+            let works: Vec<&Work> = of_topic.iter().map(|at| batch[*at]).collect();
+            of_records.leave(&works, &self.cache);
+        }
+        crash::point("stream.checkpoint_written");
+        Ok(ended.into_iter().map(Ok).collect())
+    }
+}
+
+/// The works that may be written, by their places in the batch; what becomes of the others is said in `ended`.
+async fn judge(tx: &mut Tx<'_>, batch: &[&Work], kept: &BTreeMap<Place, guard::Kept>, ended: &mut [Ended]) -> Result<Vec<usize>, Error> {
+    let mut writable = Vec::with_capacity(batch.len());
+    for (at, work) in batch.iter().enumerate() {
+        match guard::checkpoint(kept.get(&work.place), &work.span) {
+            Verdict::Write => writable.push(at),
+            Verdict::Lost => ended[at] = Ended::Lost,
+            Verdict::Elsewhere => ended[at] = Ended::Elsewhere,
+        }
+    }
+    let games: BTreeSet<&GameId> = writable.iter().map(|at| &batch[*at].live.game).collect();
+    let versions = campaigns::current_versions(tx, games).await?;
+    writable.retain(|at| {
+        let live = &batch[*at].live;
+        let stands = versions.get(&live.game).copied().unwrap_or(0) == live.campaign_version;
+        if !stands {
+            ended[*at] = Ended::PlanMoved;
+        }
+        stands
+    });
+    Ok(writable)
+}
+
+/// All that one transaction writes.
+#[derive(Default)]
+struct Whole<'w> {
+    snapshots: Vec<(&'w GameId, &'w Snapshot)>,
+    /// What else happened, by the works' places in the batch.
+    parts: Vec<(usize, &'w Gathered)>,
+}
+
+impl Whole<'_> {
+    async fn write(&self, tx: &mut Tx<'_>, batch: &[&Work]) -> Result<(), Error> {
+        let works: Vec<(&Work, &Gathered)> = self.parts.iter().map(|(at, gathered)| (batch[*at], *gathered)).collect();
+        write(tx, &self.snapshots, &works.iter().map(|(work, gathered)| Part::of(work, gathered)).collect::<Vec<_>>()).await?;
+        let mut letters: BTreeMap<&GameId, Vec<(&Place, &Letters)>> = BTreeMap::new();
+        for (work, gathered) in works.iter().filter(|(_, gathered)| !gathered.letters.is_empty()) {
+            letters.entry(&work.live.game).or_default().push((&work.place, &gathered.letters));
+        }
+        for (game, of_partitions) in letters {
             letters::store::write(tx, game, &of_partitions).await?;
         }
-        let written = |at: &usize| matches!(ended[at], Ended::Written(_));
-        let spans: Vec<(&Place, Span)> = (0..batch.len()).filter(written).map(|at| (&batch[at].place, batch[at].span)).collect();
+        let spans: Vec<(&Place, Span)> = works.iter().map(|(work, _)| (&work.place, work.span)).collect();
         partitions::advance(tx, &spans).await?;
-        crash::point("stream.checkpoint_written");
-        Ok(ended.into_values().map(Ok).collect())
+        tx.flush().await
+    }
+}
+
+impl<'a> Part<'a> {
+    fn of(work: &'a Work, gathered: &'a Gathered) -> Part<'a> {
+        Part { live: &work.live, number: i64::from(work.place.partition), gathered }
     }
 }
 
@@ -141,54 +226,6 @@ impl Work {
             Body::Stepped { .. } => self.place.clone(),
             Body::Records { .. } => Place { topic: self.place.topic.clone(), partition: ALL },
         }
-    }
-
-    async fn write<'w>(&'w self, tx: &mut Tx<'_>, letters: &mut Vec<(&'w Place, Letters)>) -> Result<Ended, Error> {
-        let (snapshot, gathered) = match &self.body {
-            Body::Stepped { snapshot, gathered } => {
-                // The states were loaded long ago: running the same batch again would meet the same versions.
-                let mut written = write(tx, &self.live, i64::from(self.place.partition), snapshot, gathered).await;
-                if written.is_ok() {
-                    written = tx.flush().await;
-                }
-                written.map_err(|error| match error {
-                    Error::Again(why) => Error::Refused(Refusal::new(STATE_MOVED, why)),
-                    other => other,
-                })?;
-                letters.push((&self.place, gathered.letters.clone()));
-                return Ok(Ended::Written(Done::of(gathered)));
-            }
-            Body::Records { batch, poisoned } => match self.step(tx, batch, poisoned).await? {
-                Ok(stepped) => stepped,
-                Err(ended) => return Ok(ended),
-            },
-        };
-        write(tx, &self.live, i64::from(self.place.partition), &snapshot, &gathered).await?;
-        let done = Done::of(&gathered);
-        letters.push((&self.place, gathered.letters));
-        Ok(Ended::Written(done))
-    }
-
-    /// Steps records over states as they are in this transaction.
-    async fn step(
-        &self,
-        tx: &mut Tx<'_>,
-        batch: &Batch,
-        poisoned: &BTreeMap<i64, &'static str>,
-    ) -> Result<Result<(Snapshot, Gathered), Ended>, Error> {
-        let Some(mut stepper) = Stepper::new(&self.live) else { return Ok(Err(Ended::PlanMoved)) };
-        let from = From { topic: &self.place.topic, partition: self.place.partition, poisoned };
-        if !survives(&mut stepper, |stepper| stepper.scan(batch, &from)) {
-            return Ok(Err(Ended::Poisoned(stepper.at_offset)));
-        }
-        let loaded = campaigns::load_states(tx, &self.live.game, &stepper.players.wanted()).await?;
-        if let Err(error) = stepper.players.admit(loaded.iter().map(|one| (one.player.as_str(), one.version, one.state.as_slice()))) {
-            return Ok(Err(unreadable(&error)));
-        }
-        if !survives(&mut stepper, |stepper| stepper.finish(batch)) {
-            return Ok(Err(Ended::Poisoned(stepper.at_offset)));
-        }
-        Ok(Ok(stepper.take()))
     }
 }
 

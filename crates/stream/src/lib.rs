@@ -5,8 +5,9 @@
 //! # How it works
 //! A [`worker`] has a partition: it claims it, which raises its epoch, and reads from the offset in the database. Records are mapped and
 //! stepped over states that are kept between batches (topics keyed by player) or loaded in the checkpoint's own transaction (others).
-//! A [`checkpoint`] writes states, achievements, dead letters and the offset; it is due by the [`pace`]. What was stepped and not
-//! written is dropped after any failure and stepped again. [`explain`] and [`backtest`] read logs and write nothing.
+//! A [`checkpoint`] writes states, achievements, dead letters and the offset; it is due by the [`pace`], and those that wait are written
+//! as one. What was stepped and not written is dropped after any failure and stepped again. [`explain`] and [`backtest`] read logs and
+//! write nothing.
 
 pub mod backtest;
 pub mod check;
@@ -36,6 +37,7 @@ pub use letters::list::{DeadLetter, LetterCount, ReplayAsked};
 pub use letters::store::PurgeLetters;
 pub use letters::{KEPT_PER_HOUR, RAW_MAX};
 pub use options::{IntakeLimits, Limits, Options, ReadingLimits};
+pub use routes::described;
 pub use source::{KafkaOptions, Source, Trouble};
 
 use accounts::Accounts;
@@ -59,6 +61,8 @@ use workers::Workers;
 
 /// Changed players that one transaction writes on SQLite, whose only writer everybody else waits for.
 const SQLITE_PLAYERS_MAX: usize = 4_000;
+/// The same while a backlog is read that is far longer than what keeps coming: many rows of a page are written once then.
+const SQLITE_BEHIND_PLAYERS_MAX: usize = 20_000;
 
 /// A running stream. Cheap to clone.
 #[derive(Clone)]
@@ -94,15 +98,19 @@ impl Stream {
     pub async fn start(db: &Db, live: &Live, accounts: &Accounts, source: Source, options: Options) -> Result<Stream, Error> {
         live.refresh().await?;
         let mut limits = options.limits.clone();
+        let mut usual_players_max = usize::MAX;
         if db.engine() == Engine::Sqlite {
-            limits.checkpoint_players_max = limits.checkpoint_players_max.min(SQLITE_PLAYERS_MAX);
+            usual_players_max = SQLITE_PLAYERS_MAX;
+            limits.checkpoint_players_max = limits.checkpoint_players_max.min(SQLITE_BEHIND_PLAYERS_MAX);
+            limits.checkpoint_records_max = limits.checkpoint_records_max.min(SQLITE_BEHIND_PLAYERS_MAX);
         }
         let workers = Arc::new(Workers::new(worker::Shared {
             db: db.clone(),
             live: live.clone(),
             runtime: tokio::runtime::Handle::current(),
             limits,
-            checkpoints: db.queue(Checkpoint),
+            usual_players_max,
+            checkpoints: db.queue(Checkpoint::default()),
             loads: db.queue(Load),
             claims: db.queue(Claim),
             caching: AtomicUsize::new(0),

@@ -46,7 +46,7 @@ pub struct Limits {
     pub achieved_due_ms: u64,
     /// An offset of records that changed nothing is written this late, in milliseconds.
     pub idle_due_ms: u64,
-    /// While a partition is behind, progress may wait this long, in milliseconds.
+    /// While a partition is far behind, progress may wait this long, in milliseconds.
     pub behind_due_ms: u64,
     /// Changed players of a partition at which a checkpoint starts at once.
     pub checkpoint_players_max: usize,
@@ -68,7 +68,7 @@ impl Default for Limits {
             idle_due_ms: 1_000,
             behind_due_ms: 4_000,
             checkpoint_players_max: 50_000,
-            checkpoint_records_max: 5_000,
+            checkpoint_records_max: 50_000,
             cache_max_players: 250_000,
             read_records: 20_000,
             read_bytes: 2 << 20,
@@ -82,8 +82,8 @@ const STEPPED_BYTES_MAX: usize = 1 << 30;
 const WAITING_BYTES_MAX: usize = 8 << 20;
 
 impl Limits {
-    /// The pace of a worker that may keep `share` players.
-    pub(crate) fn pace(&self, share: usize, keyed: bool) -> Pace {
+    /// The pace of a worker that may keep `share` players. `usual`: changed players of a checkpoint while the partition keeps up.
+    pub(crate) fn pace(&self, share: usize, keyed: bool, usual: usize) -> Pace {
         let (players_max, bytes_max) = match keyed {
             true => (self.checkpoint_players_max.min(share).max(1), STEPPED_BYTES_MAX),
             false => (self.checkpoint_records_max.max(1), WAITING_BYTES_MAX),
@@ -93,7 +93,8 @@ impl Limits {
             achieved_due: Duration::from_millis(self.achieved_due_ms),
             idle_due: Duration::from_millis(self.idle_due_ms),
             behind_due: Duration::from_millis(self.behind_due_ms),
-            players_max,
+            players_max: players_max.min(usual),
+            behind_players_max: players_max,
             bytes_max,
         }
     }

@@ -48,12 +48,19 @@ static LOCK: Statement = Statement::new(
 static ADVANCE: Statement = Statement::new(
     "stream.advance",
     "update log_partition
-     set next = r.next, changed_at = $2
+     set next = r.next, changed_at = r.at
      from rows r
      where log_partition.topic = r.topic and log_partition.partition = r.partition
        and log_partition.epoch = r.epoch and log_partition.next = r.was",
 )
-.rows(&[("topic", Column::Text), ("partition", Column::Int), ("epoch", Column::Int), ("was", Column::Int), ("next", Column::Int)]);
+.rows(&[
+    ("topic", Column::Text),
+    ("partition", Column::Int),
+    ("epoch", Column::Int),
+    ("was", Column::Int),
+    ("next", Column::Int),
+    ("at", Column::Int),
+]);
 
 // A partition's first row may be written by another worker meanwhile: the count differs and the claim runs again.
 static TAKE: Statement = Statement::new(
@@ -94,8 +101,8 @@ pub(crate) fn number(partition: i64) -> Result<i32, Error> {
 /// Moves offsets of partitions whose rows are locked and were judged.
 pub(crate) async fn advance(tx: &mut Tx<'_>, spans: &[(&Place, guard::Span)]) -> Result<(), Error> {
     let now = tx.now();
-    let rows = Rows::of(spans, |(place, span)| row![place.topic.as_ref(), place.partition, span.epoch, span.from, span.to]);
-    tx.write_with(&ADVANCE, rows, &row![now]).await
+    let rows = Rows::of(spans, |(place, span)| row![place.topic.as_ref(), place.partition, span.epoch, span.from, span.to, now]);
+    tx.write(&ADVANCE, rows).await
 }
 
 /// A worker that wants a partition.

@@ -16,6 +16,15 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use web::{Answer, Ask, Path, Query, Reply, Who};
 
 pub(crate) fn routes(stream: Stream) -> web::Routes {
+    all().with_state(stream)
+}
+
+/// What the stream's routes say of themselves, for a process that describes the whole API and reads no logs.
+pub fn described() -> utoipa::openapi::OpenApi {
+    all().into_openapi()
+}
+
+fn all() -> OpenApiRouter<Stream> {
     OpenApiRouter::new()
         .routes(routes!(logs::take))
         .routes(routes!(letters))
@@ -25,7 +34,6 @@ pub(crate) fn routes(stream: Stream) -> web::Routes {
         .routes(routes!(set_offset))
         .routes(routes!(looks::explain))
         .routes(routes!(looks::backtest))
-        .with_state(stream)
 }
 
 impl FromRef<Stream> for Accounts {

@@ -60,6 +60,12 @@ pub(crate) struct From<'a> {
     pub(crate) poisoned: &'a BTreeMap<i64, &'static str>,
 }
 
+/// A batch between [`Stepper::scan`] and [`Stepper::finish`], set aside while others are scanned.
+pub(crate) struct Half {
+    deferred: Vec<(u32, u32)>,
+    pub(crate) gathered: Gathered,
+}
+
 /// The states of a partition's players and what happened to them.
 pub(crate) struct Stepper {
     live: Arc<LiveGame>,
@@ -77,13 +83,18 @@ pub(crate) struct Stepper {
 impl Stepper {
     /// A stepper without players. None when the game has no mapping yet: its records wait.
     pub(crate) fn new(live: &Arc<LiveGame>) -> Option<Stepper> {
+        Stepper::over(live, Players::default())
+    }
+
+    /// A stepper over players that are known already, none of whom waits to be written.
+    pub(crate) fn over(live: &Arc<LiveGame>, players: Players) -> Option<Stepper> {
         Some(Stepper {
             live: live.clone(),
             mapper: live.mapper.clone()?,
             scratch: Scratch::default(),
             effects: Effects::default(),
             deferred: Vec::new(),
-            players: Players::default(),
+            players,
             gathered: Gathered::default(),
             at_offset: -1,
         })
@@ -164,6 +175,16 @@ impl Stepper {
         }
         self.deferred = deferred;
         self.deferred.clear();
+    }
+
+    /// Sets aside what was scanned, or finished, so far.
+    pub(crate) fn set_aside(&mut self) -> Half {
+        Half { deferred: std::mem::take(&mut self.deferred), gathered: std::mem::take(&mut self.gathered) }
+    }
+
+    /// Goes on with a batch that was set aside.
+    pub(crate) fn resume(&mut self, half: Half) {
+        (self.deferred, self.gathered) = (half.deferred, half.gathered);
     }
 
     /// Takes what is to be written.

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) live: Live,
     pub(crate) runtime: Handle,
     pub(crate) limits: Limits,
+    /// Changed players of a checkpoint while its partition keeps up.
+    pub(crate) usual_players_max: usize,
     pub(crate) checkpoints: Queue<Checkpoint>,
     pub(crate) loads: Queue<Load>,
     pub(crate) claims: Queue<Claim>,
@@ -43,6 +45,9 @@ pub(crate) struct Shared {
 
 /// A mapping that was just written is seen within this time and the live view's age.
 const MAPPING_LOOK: Duration = Duration::from_millis(100);
+
+/// So many reads behind, a partition writes as rarely as it may.
+const FAR_BEHIND: f64 = 8.0;
 
 /// A worker that failed begins again after this long.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
@@ -151,8 +156,9 @@ impl Worker {
         self.evict();
         self.collect(false)?;
         let keyed = self.is_keyed();
-        let pending = self.gathering.pending(self.stepper.as_ref().filter(|_| keyed), self.is_behind());
-        match self.shared.limits.pace(self.cache_share(), keyed).next(&pending, self.writing.is_some(), self.last_took) {
+        let pending = self.gathering.pending(self.stepper.as_ref().filter(|_| keyed), self.behind());
+        let pace = self.shared.limits.pace(self.cache_share(), keyed, self.shared.usual_players_max);
+        match pace.next(&pending, self.writing.is_some(), self.last_took) {
             Next::Checkpoint => self.start_checkpoint(),
             Next::Hold => self.collect(true)?,
             Next::Read(_) if self.trust.must_write(self.gathering.records) => match self.writing {
@@ -189,10 +195,12 @@ impl Worker {
         mapping.is_some_and(|mapping| mapping.keyed_by_player())
     }
 
-    fn is_behind(&self) -> bool {
+    /// How far it is behind its log: 0 up to what one read takes, 1 at [`FAR_BEHIND`] times as much more.
+    fn behind(&self) -> f64 {
         let end = self.log.end().unwrap_or(self.position);
-        let waiting = usize::try_from(end.saturating_sub(self.position)).unwrap_or(0);
-        waiting > self.shared.limits.read_records
+        let one_read = self.shared.limits.read_records.max(1);
+        let beyond = usize::try_from(end.saturating_sub(self.position)).unwrap_or(0).saturating_sub(one_read);
+        (beyond as f64 / (one_read as f64 * FAR_BEHIND)).min(1.0)
     }
 
     /// Players this worker may keep.
@@ -249,6 +257,7 @@ impl Worker {
     }
 
     fn start_checkpoint(&mut self) {
+        let (cache_share, is_backlog) = (self.cache_share(), self.behind() > 0.0);
         let Some(stepper) = &mut self.stepper else { return };
         let Some(epoch) = self.epoch else { return };
         let keyed = stepper.live().mapping.as_ref().is_some_and(|mapping| mapping.keyed_by_player());
@@ -259,7 +268,7 @@ impl Worker {
             Body::Records { batch: std::mem::take(&mut self.batch), poisoned: self.trust.poisoned().clone() }
         };
         let span = Span { epoch, from: self.committed, to: self.position };
-        let work = Work { place: self.place.clone(), live: stepper.live().clone(), span, body };
+        let work = Work { place: self.place.clone(), live: stepper.live().clone(), span, body, cache_share, is_backlog };
         let (tell, ended) = oneshot::channel();
         let checkpoints = self.shared.checkpoints.clone();
         self.shared.runtime.spawn(async move {

@@ -1,6 +1,7 @@
 //! A whole application in a test: its own database on each engine, a real HTTP server, people with tokens, a clock to move.
 //! Refuses to let a test end without looking for broken invariants.
 
+mod behind;
 pub mod kafka;
 mod person;
 pub mod postgres;

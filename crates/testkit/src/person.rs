@@ -1,18 +1,29 @@
 //! Someone who calls the API: with a token or without.
 
+use crate::behind;
+use guildhall::App;
 use kernel::UserId;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+use std::fmt;
 use std::ops::Index;
+use std::sync::Arc;
 
 /// A caller.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Person {
     /// The account; of nobody when there is no token.
     pub id: UserId,
     pub(crate) url: String,
     pub(crate) token: Option<String>,
     pub(crate) client: Client,
+    pub(crate) followers: Arc<[App]>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Person({} at {})", self.id, self.url)
+    }
 }
 
 /// What came back.
@@ -107,9 +118,18 @@ impl Person {
 
     /// Sends a request.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the server answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("a test's request can be built");
+        let changes = *request.method() != Method::GET;
+        if !changes {
+            behind::caught_up_with_products(&self.followers, request.url().path()).await;
+        }
+        let response = client.execute(request).await.expect("the server answers");
         let status = response.status().as_u16();
         let text = response.text().await.expect("the answer is whole");
+        if changes {
+            behind::caught_up(&self.followers).await;
+        }
         Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
     }
 }

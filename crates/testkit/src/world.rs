@@ -1,5 +1,7 @@
 //! The application under test and what surrounds it: database, server, clock, people.
+//! With `GUILDHALL_THROUGH=gateway` the same tests run before a gateway (see `behind`); nothing in them knows.
 
+use crate::behind::{self, Behind};
 use crate::person::Person;
 use crate::postgres::{self, Server};
 use db::{Db, Engine};
@@ -31,6 +33,7 @@ pub struct World {
     stop: Arc<Notify>,
     serving: JoinHandle<()>,
     people: AtomicU32,
+    behind: Option<Behind>,
 }
 
 type Test = for<'w> fn(&'w World) -> Pin<Box<dyn Future<Output = ()> + 'w>>;
@@ -41,7 +44,10 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a test gets its threads");
         runtime.block_on(async {
             let Some(world) = engine(name.to_owned()).await else {
-                eprintln!("left out: {} is not set, so {name} ran on SQLite only", postgres::VARIABLE);
+                match behind::is_asked_for() {
+                    true => eprintln!("left out: {name} runs through the gateway on Postgres only, which {} names", postgres::VARIABLE),
+                    false => eprintln!("left out: {} is not set, so {name} ran on SQLite only", postgres::VARIABLE),
+                }
                 return;
             };
             test(&world).await;
@@ -52,6 +58,10 @@ impl World {
 
     /// A world on SQLite.
     pub async fn sqlite(_name: String) -> Option<World> {
+        if behind::is_asked_for() {
+            // A fleet's processes share a Postgres.
+            return None;
+        }
         Some(World::start(|_| {}, None).await)
     }
 
@@ -88,17 +98,22 @@ impl World {
         change(&mut config);
         let database = folder.path().join("guildhall.db");
         let secrets = Secrets::load(folder.path(), |_| None, Missing::Generate { database: &database }).expect("secrets are generated");
-        World::with(config, secrets, folder, streams).await
+        let through_gateway = behind::is_asked_for() && config.database_url().sqlite_file().is_none();
+        World::with(config, secrets, folder, streams, through_gateway).await
     }
 
     /// Another process's view: a second application on the same database and secrets, with its own server. It reads no logs.
     pub async fn sibling(&self) -> World {
-        World::with(self.app.config.as_ref().clone(), self.secrets.clone(), self.folder.clone(), false).await
+        World::with(self.app.config.as_ref().clone(), self.secrets.clone(), self.folder.clone(), false, false).await
     }
 
-    async fn with(config: Config, secrets: Secrets, folder: Arc<TempDir>, streams: bool) -> World {
+    async fn with(mut config: Config, secrets: Secrets, folder: Arc<TempDir>, streams: bool, through_gateway: bool) -> World {
+        let whole = config.clone();
+        if through_gateway {
+            config.server.services = behind::own_services();
+        }
         let listener = server::bind(config.server.listen).expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let address = listener.local_addr().expect("a bound socket has an address");
         let app = App::start(config, &secrets).await.expect("the application starts");
         if streams {
             app.start_logs().await.expect("the embedded log opens");
@@ -108,7 +123,12 @@ impl World {
         let (serving_app, serving_stop) = (app.clone(), stop.clone());
         let serving = tokio::spawn(async move { server::serve(&serving_app, listener, serving_stop.notified()).await });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
-        World { app, url, secrets, client, folder, stop, serving, people: AtomicU32::new(0) }
+        let behind = match through_gateway {
+            true => Some(Behind::start(&whole, &secrets, (&app, address), streams).await),
+            false => None,
+        };
+        let url = format!("http://{}", behind.as_ref().map_or(address, |behind| behind.address));
+        World { app, url, secrets, client, folder, stop, serving, people: AtomicU32::new(0), behind }
     }
 
     /// Asserts that every invariant holds.
@@ -119,6 +139,9 @@ impl World {
 
     /// Stops the server and closes the database.
     pub async fn stop(self) {
+        if let Some(behind) = self.behind {
+            behind.stop().await;
+        }
         self.stop.notify_one();
         self.serving.await.expect("the server ends by itself");
         self.app.stop().await;
@@ -136,12 +159,15 @@ impl World {
 
     /// Moves the clock forward.
     pub fn wait_s(&self, seconds: i64) {
-        self.app.db.clock().advance_us(seconds * kernel::time::SECOND_US);
+        let others = self.behind.iter().flat_map(|behind| behind.apps.iter());
+        for app in others.chain([&self.app]) {
+            app.db.clock().advance_us(seconds * kernel::time::SECOND_US);
+        }
     }
 
     /// A caller without a token.
     pub fn nobody(&self) -> Person {
-        Person { id: UserId::new(), url: self.url.clone(), token: None, client: self.client.clone() }
+        Person { id: UserId::new(), url: self.url.clone(), token: None, client: self.client.clone(), followers: self.followers() }
     }
 
     /// A player with a fresh account.
@@ -161,7 +187,15 @@ impl World {
     /// The same account, calling this world's server.
     pub fn as_person(&self, id: UserId, roles: Roles) -> Person {
         let token = self.app.tokens.issue(&Who { user: id, session: SessionId::new(), roles });
-        Person { id, url: self.url.clone(), token: Some(token), client: self.client.clone() }
+        Person { id, url: self.url.clone(), token: Some(token), client: self.client.clone(), followers: self.followers() }
+    }
+
+    /// The processes that hear of a change a little later than the one that made it.
+    fn followers(&self) -> Arc<[App]> {
+        match &self.behind {
+            Some(behind) => behind.apps.iter().chain([&self.app]).cloned().collect(),
+            None => Arc::new([]),
+        }
     }
 
     /// A product at a price in US cents.

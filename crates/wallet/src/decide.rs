@@ -2,37 +2,42 @@
 //! The caller has loaded and locked every wallet named here.
 
 use crate::model::{Entry, Held, Posting, Wallets};
-use kernel::{Code, Instant, Outcome, Refusal};
+use kernel::{Code, Currency, Instant, Outcome, Refusal};
 
 /// The largest single amount, in minor units.
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
 /// The largest balance, in minor units: ten thousand largest amounts.
 pub const BALANCE_MAX: i64 = 10_000 * AMOUNT_MAX;
 
-/// Adds to a wallet or takes from it. A wallet never goes below zero or above [`BALANCE_MAX`].
-pub fn post(wallets: &mut Wallets, posting: &Posting, now: Instant) -> Outcome<Entry> {
-    let amount = posting.money.minor;
+/// One step of a ledger, whoever holds it: what is held after an amount came, or went when it is negative.
+/// Never below zero or above [`BALANCE_MAX`].
+pub fn step(held: Held, amount: i64, currency: Currency) -> Outcome<Held> {
     if amount == 0 || amount.unsigned_abs() > AMOUNT_MAX.unsigned_abs() {
         return Err(Refusal::new(Code::BadAmount, format!("amount {amount} is not 1 to {AMOUNT_MAX} minor units")));
     }
-    let key = (posting.user, posting.money.currency);
-    let held = wallets.held.get(&key).copied().unwrap_or_default();
     let balance = held.balance.checked_add(amount).filter(|balance| *balance <= BALANCE_MAX);
     let Some(balance) = balance else {
         return Err(Refusal::new(Code::BadAmount, format!("{amount} more would take the wallet above {BALANCE_MAX} minor units")));
     };
     if balance < 0 {
-        let facts = serde_json::json!({ "balance_minor": held.balance, "needed_minor": -amount, "currency": posting.money.currency });
-        let told = format!("the wallet holds {} {} and {} are needed", held.balance, posting.money.currency, -amount);
+        let facts = serde_json::json!({ "balance_minor": held.balance, "needed_minor": -amount, "currency": currency });
+        let told = format!("the wallet holds {} {currency} and {} are needed", held.balance, -amount);
         return Err(Refusal::new(Code::InsufficientFunds, told).with_facts(facts));
     }
-    let held = Held { balance, seq: held.seq + 1 };
+    Ok(Held { balance, seq: held.seq + 1 })
+}
+
+/// Adds to a wallet or takes from it.
+pub fn post(wallets: &mut Wallets, posting: &Posting, now: Instant) -> Outcome<Entry> {
+    let amount = posting.money.minor;
+    let key = (posting.user, posting.money.currency);
+    let held = step(wallets.held.get(&key).copied().unwrap_or_default(), amount, posting.money.currency)?;
     wallets.held.insert(key, held);
     let entry = Entry {
         currency: posting.money.currency,
         seq: held.seq,
         amount_minor: amount,
-        balance_after_minor: balance,
+        balance_after_minor: held.balance,
         counterparty: posting.counterparty.clone(),
         reason: posting.reason.to_owned(),
         reference: posting.reference.clone(),
@@ -45,7 +50,7 @@ pub fn post(wallets: &mut Wallets, posting: &Posting, now: Instant) -> Outcome<E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::{Currency, Money, UserId, Uuid};
+    use kernel::{Money, UserId, Uuid};
     use proptest::prelude::*;
 
     fn posting(user: u8, minor: i64) -> Posting {

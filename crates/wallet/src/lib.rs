@@ -10,7 +10,7 @@ mod routes;
 
 use db::{Db, Queue};
 
-pub use model::{Balance, Entry, Posting, Wallets};
+pub use model::{Balance, Entry, Held, Posting, Wallets};
 
 /// The service.
 #[derive(Clone)]

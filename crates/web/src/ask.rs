@@ -77,7 +77,7 @@ impl<T: DeserializeOwned> Open<T> {
         hash.update(&bytes);
         let fingerprint = hash.finalize()[..16].try_into().expect("a SHA-256 hash has more than 16 bytes");
         let body = parse(&bytes)?;
-        Ok(Open { meta: Meta { caller: None, route, key, fingerprint }, body })
+        Ok(Open { meta: Meta { caller: None, route, key, fingerprint, api_key: None }, body })
     }
 }
 

@@ -9,12 +9,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use kernel::{Code, Refusal};
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument as _, Span};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,6 +25,7 @@ pub struct Edge {
     tokens: Arc<Tokens>,
     timeout: Duration,
     routes: Arc<RwLock<HashMap<String, Methods>>>,
+    under_way: Gauge,
 }
 
 /// The methods of a route that were called; looked up without making anything.
@@ -52,7 +54,7 @@ impl Route {
 impl Edge {
     /// An edge that checks tokens and ends requests that take longer than `timeout`.
     pub fn new(tokens: Arc<Tokens>, timeout: Duration) -> Edge {
-        Edge { tokens, timeout, routes: Arc::default() }
+        Edge { tokens, timeout, routes: Arc::default(), under_way: metrics::gauge!("guildhall_requests_under_way") }
     }
 
     fn route(&self, request: &Request) -> Arc<Route> {
@@ -77,10 +79,20 @@ pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) ->
     let started = std::time::Instant::now();
     let route = edge.route(&request);
     let id = request.headers().get(&REQUEST_ID).filter(|id| is_fit(id)).cloned().unwrap_or_else(new_id);
+    if let Some(passed) = edge.tokens.passed(request.headers()) {
+        if let Some(who) = passed.who {
+            request.extensions_mut().insert(who);
+        }
+        request.extensions_mut().insert(passed);
+    }
     request.extensions_mut().insert(edge.tokens.clone());
     request.extensions_mut().insert(route.clone());
 
-    let handled = tokio::time::timeout(edge.timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let span = span_of(&route, &request, &id);
+    let under_way = UnderWay::begin(&edge.under_way);
+    let handling = db::statistics::counted(route.name, AssertUnwindSafe(next.run(request)).catch_unwind());
+    let handled = tokio::time::timeout(edge.timeout, handling.instrument(span.clone())).await;
+    drop(under_way);
     let mut response = match handled {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
@@ -90,12 +102,52 @@ pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) ->
         Err(_) => Problem::from(Refusal::new(Code::TimedOut, "the request took longer than server.request_timeout_ms")).into_response(),
     };
     if let Some(Fault(fault)) = response.extensions_mut().remove::<Fault>() {
+        let _entered = span.enter();
         tracing::error!(request_id = id.to_str().unwrap_or_default(), route = route.name, fault, "a request failed");
     }
     route.seconds.record(started.elapsed());
     route.by_class[usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1].increment(1);
+    trace::note(&span, "http.response.status_code", i64::from(response.status().as_u16()));
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
+}
+
+/// A request that somebody waits for.
+struct UnderWay(Gauge);
+
+impl UnderWay {
+    fn begin(gauge: &Gauge) -> UnderWay {
+        gauge.increment(1.0);
+        UnderWay(gauge.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// A request's part of its trace: what it asks the database and what it sends to a queue lies within it. Logs name it by its id.
+fn span_of(route: &Route, request: &Request, id: &HeaderValue) -> Span {
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "request",
+        otel.name = route.name,
+        otel.kind = "server",
+        request_id = id.to_str().unwrap_or_default(),
+        trace_id = tracing::field::Empty
+    );
+    if !span.is_disabled() {
+        if let Some(place) = request.headers().get(trace::HEADER).and_then(|place| place.to_str().ok()) {
+            trace::follow(&span, place);
+        }
+        if let Some(id) = trace::id(&span) {
+            span.record("trace_id", id);
+        }
+    }
+    span
 }
 
 /// The answer to a path that no route has.

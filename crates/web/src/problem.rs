@@ -91,7 +91,10 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(code.status()).expect("the table holds real statuses");
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response();
         let headers = response.headers_mut();
-        if matches!(code, Code::Overloaded | Code::Unavailable | Code::OutcomeUnknown | Code::TooManyAttempts) {
+        if matches!(
+            code,
+            Code::Overloaded | Code::Unavailable | Code::OutcomeUnknown | Code::TooManyAttempts | Code::RateLimited | Code::InLine
+        ) {
             let seconds = self.refusal.facts.as_ref().and_then(|facts| facts.get("retry_after_s")).and_then(serde_json::Value::as_i64);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.unwrap_or(1)));
         }

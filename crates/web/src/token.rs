@@ -1,8 +1,9 @@
 //! Access tokens: JSON Web Tokens signed with HMAC-SHA-256 (RFC 7519), short-lived, bound to a session.
 //! Refuses tokens that are forged, expired, or whose session was ended.
 
-use crate::{Roles, Who};
+use crate::{PASSED, Passed, Passes, Roles, Who};
 use arc_swap::ArcSwap;
+use axum::http::HeaderMap;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use kernel::{Code, Instant, Refusal, SessionId, UserId};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,12 @@ pub struct Claims {
     exp: i64,
 }
 
+/// Whose clock tokens expire by.
+enum Time {
+    Database(db::Db),
+    Machine(db::Clock),
+}
+
 /// Makes and checks tokens.
 pub struct Tokens {
     encoding: EncodingKey,
@@ -25,13 +32,24 @@ pub struct Tokens {
     validation: Validation,
     header: Header,
     lifetime_s: i64,
-    db: db::Db,
+    time: Time,
+    passes: Passes,
     ended: ArcSwap<HashSet<SessionId>>,
 }
 
 impl Tokens {
     /// Tokens signed with a key of 32 bytes that live for `lifetime_s` seconds by the clock of the database handle.
     pub fn new(key: &[u8; 32], lifetime_s: i64, db: db::Db) -> Tokens {
+        Tokens::by(Time::Database(db), key, lifetime_s)
+    }
+
+    /// Tokens for a process without a database, as a gateway: they expire by the machine's clock, and of ended sessions
+    /// it knows what it is told by [`Tokens::set_ended`].
+    pub fn without_database(key: &[u8; 32], lifetime_s: i64) -> Tokens {
+        Tokens::by(Time::Machine(db::Clock::default()), key, lifetime_s)
+    }
+
+    fn by(time: Time, key: &[u8; 32], lifetime_s: i64) -> Tokens {
         let mut validation = Validation::new(Algorithm::HS256);
         // Expiry is checked against our clock, which tests can move.
         validation.validate_exp = false;
@@ -42,7 +60,8 @@ impl Tokens {
             validation,
             header: Header::new(Algorithm::HS256),
             lifetime_s,
-            db,
+            time,
+            passes: Passes::new(key),
             ended: ArcSwap::default(),
         }
     }
@@ -73,6 +92,22 @@ impl Tokens {
         Ok(Who { user: claims.sub, session: claims.sid, roles: claims.rol })
     }
 
+    /// Signs what this process found out about a request, for the service behind it to believe.
+    pub fn pass(&self, passed: &Passed, request_id: &[u8]) -> axum::http::HeaderValue {
+        self.passes.sign(passed, request_id, self.now())
+    }
+
+    /// What a gateway passed on with a request. Of a session that was ended meanwhile only the address is left, so that its token
+    /// is looked at and refused.
+    pub fn passed(&self, headers: &HeaderMap) -> Option<Passed> {
+        if !headers.contains_key(PASSED) {
+            return None;
+        }
+        let passed = self.passes.of(headers, self.now())?;
+        let ended = passed.who.is_some_and(|who| self.ended.load().contains(&who.session));
+        Some(if ended { Passed { who: None, ..passed } } else { passed })
+    }
+
     /// Replaces the set of sessions that ended while tokens of theirs may still live.
     pub fn set_ended(&self, sessions: HashSet<SessionId>) {
         self.ended.store(Arc::new(sessions));
@@ -88,6 +123,9 @@ impl Tokens {
     }
 
     fn now(&self) -> Instant {
-        self.db.now()
+        match &self.time {
+            Time::Database(db) => db.now(),
+            Time::Machine(clock) => clock.now(),
+        }
     }
 }

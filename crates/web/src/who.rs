@@ -1,4 +1,4 @@
-//! Who is calling, by the token alone. Refuses anything a body or a header says about it.
+//! Who is calling, by the token alone, or by what our gateway signed about it. Refuses anything a body or another header says about it.
 
 use crate::{Problem, Tokens};
 use axum::extract::FromRequestParts;

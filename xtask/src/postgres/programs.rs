@@ -22,11 +22,26 @@ impl Programs {
 
     /// Finds Postgres or installs it with apt-get. Says in the error what to do where it can do neither.
     pub(crate) fn find_or_install() -> Result<Programs, String> {
-        if let Some(found) = Programs::find() {
-            return Ok(found);
+        let found = match Programs::find() {
+            Some(found) => found,
+            None => {
+                packages::install("postgres", &["postgresql"])?;
+                Programs::find().ok_or("postgresql was installed, but no postgres is under /usr/lib/postgresql/*/bin")?
+            }
+        };
+        found.extend();
+        Ok(found)
+    }
+
+    /// What indexes would help is told by an extension, whose tests say so where it is missing.
+    fn extend(&self) {
+        let Some(version) = debian_version(&self.0) else { return };
+        if Path::new(&format!("/usr/share/postgresql/{version}/extension/hypopg.control")).is_file() {
+            return;
         }
-        packages::install("postgres", &["postgresql"])?;
-        Programs::find().ok_or_else(|| "postgresql was installed, but no postgres is under /usr/lib/postgresql/*/bin".to_owned())
+        if let Err(problem) = packages::install("hypopg", &[&format!("postgresql-{version}-hypopg")]) {
+            eprintln!("xtask: {problem}");
+        }
     }
 
     /// The path of one of the server's programs.
@@ -44,6 +59,11 @@ fn versions(folder: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// The version of a server that Debian's packages put there: they alone keep to this folder.
+fn debian_version(programs: &Path) -> Option<u32> {
+    version(programs.strip_prefix(VERSIONED[0]).ok()?.iter().next()?.to_str()?)
 }
 
 /// `15` and `postgresql@15` name version 15.
@@ -68,6 +88,12 @@ mod tests {
         let names: Vec<String> =
             versions(folder.path()).iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
         assert_eq!(names, ["postgresql@17/bin", "15/bin", "9/bin"]);
+    }
+
+    #[test]
+    fn only_debians_servers_are_extended() {
+        assert_eq!(debian_version(Path::new("/usr/lib/postgresql/15/bin")), Some(15));
+        assert_eq!(debian_version(Path::new("/opt/homebrew/opt/postgresql@17/bin")), None);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use super::load_people;
 use crate::Accounts;
 use crate::audit::{AuditRow, audit};
-use crate::crypto;
 use crate::decide::teams::{Team, Teams};
 use crate::games::{GameRole, Keys, Scope, scopes_text};
 use db::{Column, Command, Error, Meta, Rank, Rows, Statement, Tx, row};
@@ -80,6 +79,26 @@ static ADD_KEY: Statement = Statement::new(
     ("created_at", Column::Int),
 ]);
 
+// What works now is kept beside the new secret, before that takes its place.
+static KEEP_PREVIOUS: Statement = Statement::new(
+    "accounts.keep_previous_key",
+    "insert into game_key_previous (key_id, hash, works_until)
+     select r.id, k.hash, r.until
+     from rows r join game_key k on k.id = r.id
+     where true
+     order by r.id
+     on conflict (key_id) do update set hash = excluded.hash, works_until = excluded.works_until",
+)
+.rows(&[("id", Column::Bytes), ("until", Column::Int)]);
+
+static ROTATE_KEY: Statement = Statement::new(
+    "accounts.rotate_key",
+    "update game_key set hash = r.hash
+     from rows r
+     where game_key.id = r.id and game_key.revoked_at is null",
+)
+.rows(&[("id", Column::Bytes), ("hash", Column::Bytes)]);
+
 static REVOKE_KEY: Statement = Statement::new(
     "accounts.revoke_key",
     "update game_key set revoked_at = r.at
@@ -124,6 +143,15 @@ pub enum What {
         /// The hash of the key itself.
         hash: [u8; 32],
     },
+    /// A key gets a new secret; the one before works beside it until then.
+    RotateKey {
+        /// The key.
+        key: KeyId,
+        /// The hash of its new secret.
+        hash: [u8; 32],
+        /// Until when the secret before works.
+        until: Instant,
+    },
     /// A key stops working.
     RevokeKey(KeyId),
 }
@@ -156,8 +184,10 @@ impl Command for Manage {
     }
 }
 
-/// New keys: their answer holds the key, so it is not kept.
-pub struct CreateKey;
+/// New keys, and new secrets of keys: their answer holds the secret, so it is not kept.
+pub struct CreateKey {
+    pub(crate) keys: Arc<Keys>,
+}
 
 impl Command for CreateKey {
     const NAME: &'static str = "accounts.create_key";
@@ -168,12 +198,19 @@ impl Command for CreateKey {
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a TeamChange], _: Instant) -> Result<Vec<Outcome<()>>, Error> {
         change(tx, batch).await
     }
+
+    fn committed(&self, input: &TeamChange, _: &Outcome<()>) {
+        if matches!(input.what, What::RotateKey { .. }) {
+            self.keys.forget();
+        }
+    }
 }
 
 /// What is loaded of a batch, and the keys that work.
 struct Loaded {
     teams: Teams,
     keys: BTreeMap<KeyId, GameId>,
+    rotated: BTreeSet<KeyId>,
 }
 
 async fn change(tx: &mut Tx<'_>, batch: &[&TeamChange]) -> Result<Vec<Outcome<()>>, Error> {
@@ -201,17 +238,31 @@ async fn load(tx: &mut Tx<'_>, batch: &[&TeamChange]) -> Result<Loaded, Error> {
     }
     let keys: BTreeMap<KeyId, GameId> = tx.load(&LOAD_KEYS, ids(), |row| Ok((row.id(1)?, row.parsed(0)?))).await?.into_iter().collect();
     keys.values().for_each(|game| games.entry(game.clone()).or_default().keys += 1);
-    Ok(Loaded { teams: Teams { people, games }, keys })
+    Ok(Loaded { teams: Teams { people, games }, keys, rotated: BTreeSet::new() })
 }
 
 fn decide(loaded: &mut Loaded, change: &TeamChange) -> Outcome<()> {
-    let Loaded { teams, keys } = loaded;
+    let Loaded { teams, keys, rotated } = loaded;
     let (actor, game) = (change.actor, &change.game);
     match &change.what {
         What::Register { .. } => teams.register(actor, game),
         What::PutMember(member, role) => teams.put_member(actor, game, *member, *role),
         What::RemoveMember(member) => teams.remove_member(actor, game, *member),
         What::CreateKey { scopes, .. } => teams.create_key(actor, game, scopes),
+        What::RotateKey { key, .. } => {
+            teams.managed(actor, game)?;
+            if keys.get(key) != Some(game) {
+                return Err(Refusal::not_found("key that works", key));
+            }
+            // The secret that somebody else was just given would be lost with the one before.
+            if !rotated.insert(*key) {
+                return Err(Refusal::new(
+                    Code::WrongState,
+                    format!("key {key} is being rotated by somebody else: look again before another try"),
+                ));
+            }
+            Ok(())
+        }
         What::RevokeKey(key) => {
             let team = teams.managed(actor, game)?;
             if keys.get(key) != Some(game) {
@@ -227,12 +278,17 @@ fn decide(loaded: &mut Loaded, change: &TeamChange) -> Outcome<()> {
 async fn write(tx: &mut Tx<'_>, teams: &Teams, done: &[&TeamChange]) -> Result<(), Error> {
     let now = tx.now();
     let (mut games, mut added, mut revoked) = (Rows::new(), Rows::new(), Rows::new());
+    let (mut previous, mut rotated) = (Rows::new(), Rows::new());
     let mut touched: BTreeSet<(&GameId, UserId)> = BTreeSet::new();
     for change in done {
         let game = change.game.as_str();
         match &change.what {
             What::Register { name, zone } => games.push(&row![game, name, zone, now]),
             What::CreateKey { key, name, scopes, hash } => added.push(&row![*key, game, name, hash, scopes_text(scopes), now]),
+            What::RotateKey { key, hash, until } => {
+                previous.push(&row![*key, *until]);
+                rotated.push(&row![*key, hash]);
+            }
             What::RevokeKey(key) => revoked.push(&row![*key, now]),
             What::PutMember(member, _) | What::RemoveMember(member) => {
                 touched.insert((&change.game, *member));
@@ -251,6 +307,8 @@ async fn write(tx: &mut Tx<'_>, teams: &Teams, done: &[&TeamChange]) -> Result<(
     tx.write(&PUT_MEMBER, put).await?;
     tx.write_some(&REMOVE_MEMBER, removed).await?;
     tx.write(&ADD_KEY, added).await?;
+    tx.write(&KEEP_PREVIOUS, previous).await?;
+    tx.write(&ROTATE_KEY, rotated).await?;
     tx.write(&REVOKE_KEY, revoked).await
 }
 
@@ -260,6 +318,7 @@ fn noted(change: &TeamChange) -> AuditRow {
         What::PutMember(member, role) => ("member.put", serde_json::json!({ "account": member, "role": role })),
         What::RemoveMember(member) => ("member.removed", serde_json::json!({ "account": member })),
         What::CreateKey { key, scopes, .. } => ("key.created", serde_json::json!({ "key": key, "scopes": scopes })),
+        What::RotateKey { key, until, .. } => ("key.rotated", serde_json::json!({ "key": key, "previous_works_until": until })),
         What::RevokeKey(key) => ("key.revoked", serde_json::json!({ "key": key })),
     };
     AuditRow { actor: Some(change.actor), act, subject: format!("game/{}", change.game), detail }
@@ -276,26 +335,6 @@ impl Accounts {
             check_zone(zone)?;
         }
         self.inner.teams.send(meta, change).await
-    }
-
-    /// Makes an API key; returns its id and the key itself, which is never shown again.
-    ///
-    /// # Errors
-    /// The actor may not, or the game has too many keys.
-    pub async fn create_key(
-        &self,
-        meta: Meta,
-        actor: UserId,
-        game: GameId,
-        name: &str,
-        scopes: BTreeSet<Scope>,
-    ) -> Result<(KeyId, String), Error> {
-        text::check("name", name, 1, 100)?;
-        let secret = format!("gk_{}", crypto::text_of(&crypto::new_secret()));
-        let (key, hash) = (KeyId::new(), crypto::hash(secret.as_bytes()));
-        let what = What::CreateKey { key, name: name.to_owned(), scopes, hash };
-        self.inner.new_keys.send(meta, TeamChange { actor, game, what }).await?;
-        Ok((key, secret))
     }
 }
 

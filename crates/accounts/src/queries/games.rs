@@ -21,10 +21,10 @@ static MEMBERS: Statement = Statement::new(
 
 static KEYS: Statement = Statement::new(
     "accounts.list_keys",
-    "select id, name, scopes, created_at, revoked_at
-     from game_key
-     where game = $1
-     order by id desc
+    "select k.id, k.name, k.scopes, k.created_at, k.revoked_at, p.works_until
+     from game_key k left join game_key_previous p on p.key_id = k.id
+     where k.game = $1
+     order by k.id desc
      limit 200",
 );
 
@@ -77,7 +77,14 @@ impl Accounts {
         self.game(game).await?;
         let key = |row: &Row| {
             let scopes = scopes_of(&row.text(2)?);
-            Ok(GameKey { key: row.id(0)?, name: row.text(1)?, scopes, created_at: row.instant(3)?, revoked_at: row.instant_opt(4)? })
+            Ok(GameKey {
+                key: row.id(0)?,
+                name: row.text(1)?,
+                scopes,
+                created_at: row.instant(3)?,
+                revoked_at: row.instant_opt(4)?,
+                previous_works_until: row.instant_opt(5)?,
+            })
         };
         self.inner.db.fetch(&KEYS, &row![game.as_str()], key).await
     }

@@ -4,7 +4,7 @@ use super::{PageQuery, Part};
 use crate::commands::teams::{TeamChange, What};
 use crate::{Accounts, Game, GameKey, GameRole, Member, Scope};
 use axum::extract::State;
-use kernel::{GameId, KeyId, Page, UserId};
+use kernel::{GameId, Instant, KeyId, Page, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,6 +18,7 @@ pub(super) fn routes() -> Part {
         .routes(routes!(put_member, remove_member))
         .routes(routes!(keys, create_key))
         .routes(routes!(revoke_key))
+        .routes(routes!(rotate_key))
 }
 
 /// A game to register.
@@ -61,6 +62,29 @@ struct NewKey {
     /// The key itself.
     #[schema(example = "gk_3q2-7wAAAA…")]
     secret: String,
+}
+
+/// How a key is rotated.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "previous_works_until": "2026-11-22T09:00:00Z" }))]
+struct RotateBody {
+    /// Until when the secret from before works beside the new one: for 24 hours when nothing is said, 30 days at most. A moment that
+    /// has passed stops it at once.
+    #[serde(default)]
+    previous_works_until: Option<Instant>,
+}
+
+/// A key's new secret. It is shown this once.
+#[derive(Serialize, utoipa::ToSchema)]
+struct RotatedKey {
+    /// The key; its name and scopes stay.
+    key: KeyId,
+    /// The new secret.
+    #[schema(example = "gk_3q2-7wAAAA…")]
+    secret: String,
+    /// Until when the secret from before works.
+    previous_works_until: Instant,
 }
 
 /// All games.
@@ -127,4 +151,16 @@ async fn revoke_key(State(accounts): State<Accounts>, Path((game, key)): Path<(G
     let change = TeamChange { actor: ask.who.user, game, what: What::RevokeKey(key) };
     accounts.manage(ask.meta, change).await?;
     Reply::done()
+}
+
+/// Gives an API key a new secret, for campaign managers and operators; the one before works beside it until the given moment, so that
+/// a game's servers can be told one after the other. A repeat with the same key of idempotency is told `already-done`.
+#[utoipa::path(post, path = "/v1/games/{game}/keys/{key}/rotate", tag = "games", security(("token" = [])), params(("game" = GameId, Path), ("key" = KeyId, Path)), request_body = RotateBody, responses((status = 200, body = RotatedKey), (status = 404, body = web::ProblemBody)))]
+async fn rotate_key(
+    State(accounts): State<Accounts>,
+    Path((game, key)): Path<(GameId, KeyId)>,
+    ask: Ask<RotateBody>,
+) -> Answer<RotatedKey> {
+    let (secret, previous_works_until) = accounts.rotate_key(ask.meta, ask.who.user, game, key, ask.body.previous_works_until).await?;
+    Reply::ok(RotatedKey { key, secret, previous_works_until })
 }

@@ -62,6 +62,59 @@ async fn a_campaign_manager_builds_the_team() {
 }
 
 #[tokio::test]
+async fn a_rotated_secret_works_beside_the_new_one_until_its_time() {
+    for ground in grounds().await {
+        let op = operator(&ground).await;
+        change(&ground, op, "kart", registered("UTC")).await.unwrap();
+        let (id, first) =
+            ground.accounts.create_key(Meta::of(op, "keys"), op, game("kart"), "shop", [Scope::PlayersRead].into()).await.unwrap();
+        let until = ground.db.now().plus_us(3_600 * kernel::time::SECOND_US);
+        let rotate = |until| ground.accounts.rotate_key(Meta::of(op, "keys"), op, game("kart"), id, until);
+        let (second, told) = rotate(Some(until)).await.unwrap();
+        assert_eq!(told, until);
+        for works in [&first, &second] {
+            assert_eq!(ground.accounts.verify_key(works).await.unwrap().key, id, "it stays the same key");
+        }
+        assert_eq!(ground.accounts.keys(&game("kart")).await.unwrap()[0].previous_works_until, Some(until));
+        let far = ground.db.now().plus_us(31 * 24 * 3_600 * kernel::time::SECOND_US);
+        assert_eq!(refused(rotate(Some(far)).await), Code::BadBody);
+        ground.db.clock().advance_us(until.since_us(ground.db.now()));
+        assert_eq!(
+            refused(ground.accounts.verify_key(&first).await),
+            Code::Unauthenticated,
+            "to the moment, from what was looked up before"
+        );
+        ground.accounts.verify_key(&second).await.unwrap();
+        let (third, until) = rotate(None).await.unwrap();
+        assert!(until.since_us(ground.db.now()) > 23 * 3_600 * kernel::time::SECOND_US, "a day when nothing is said");
+        change(&ground, op, "kart", What::RevokeKey(id)).await.unwrap();
+        for stopped in [&first, &second, &third] {
+            assert_eq!(refused(ground.accounts.verify_key(stopped).await), Code::Unauthenticated);
+        }
+        assert_eq!(refused(rotate(None).await), Code::NotFound);
+        ground.end().await;
+    }
+}
+
+#[tokio::test]
+async fn uses_that_were_counted_are_noted_under_their_key() {
+    for ground in grounds().await {
+        let op = operator(&ground).await;
+        change(&ground, op, "kart", registered("UTC")).await.unwrap();
+        let (id, _) = ground.accounts.create_key(Meta::of(op, "keys"), op, game("kart"), "log", [Scope::LogsWrite].into()).await.unwrap();
+        (0..3).for_each(|_| ground.accounts.count_use(id, Scope::LogsWrite));
+        for _ in 0..2 {
+            ground.accounts.note_uses().await.unwrap();
+        }
+        let subject = format!("key/{id}");
+        let noted = ground.accounts.audit_log(accounts::queries::AuditOf::Subject(&subject), None, None).await.unwrap().items;
+        assert_eq!(noted.len(), 1, "what was noted is not noted again: {noted:?}");
+        assert_eq!((noted[0].act.as_str(), &noted[0].detail["detail"]["requests"]), ("key.used", &serde_json::json!(3)));
+        ground.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_key_works_for_its_game_and_scopes_until_it_is_revoked() {
     for ground in grounds().await {
         let op = operator(&ground).await;

@@ -10,6 +10,7 @@ use kernel::{Code, GameId, Instant, Outcome, Refusal, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 /// A code works for so long.
 pub const CODE_S: i64 = 15 * 60;
@@ -128,8 +129,13 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linked(pub Option<Link>);
 
+/// Who hears of players whose link has changed.
+pub(crate) type Heard = Arc<OnceLock<Box<dyn Fn(&GameId, &str) + Send + Sync>>>;
+
 /// The command that changes links; the gates of the accounts are held, so no claim sees half of it.
-pub struct Relink;
+pub struct Relink {
+    pub(crate) heard: Heard,
+}
 
 impl Command for Relink {
     const NAME: &'static str = "campaigns.link";
@@ -154,6 +160,15 @@ impl Command for Relink {
         let outcomes = batch.iter().map(|ask| state.decide(ask, tx, now)).collect();
         write(tx, &state, now).await?;
         Ok(outcomes)
+    }
+
+    fn committed(&self, input: &Ask, outcome: &Outcome<Linked>) {
+        let (Ok(linked), Some(hear)) = (outcome, self.heard.get()) else { return };
+        match (&linked.0, &input.what) {
+            (Some(link), _) => hear(&link.game, &link.player),
+            (None, What::Link(game, player) | What::Unlink(game, player)) => hear(game, player),
+            (None, What::Redeem(_)) => {}
+        }
     }
 }
 
@@ -283,6 +298,11 @@ impl Campaigns {
             check_player(player)?;
         }
         Ok(self.inner.links.send(meta, ask).await?.0)
+    }
+
+    /// Has a listener told of each player whose link changes, after the commit and before its caller is answered. The first one stays.
+    pub fn on_link(&self, listener: impl Fn(&GameId, &str) + Send + Sync + 'static) {
+        drop(self.inner.heard.set(Box::new(listener)));
     }
 
     /// Redeems a code for an account.

@@ -4,8 +4,9 @@ use crate::Campaigns;
 use crate::checkpoint::check_player;
 use crate::commands::links::link;
 use crate::model::{FulfilBy, Fulfilment, FulfilmentState, Link};
-use db::{Error, Row, Statement, row};
+use db::{Column, Error, Row, Rows, Statement, row};
 use kernel::{Cursor, FulfilmentId, GameId, Page, Refusal, UserId, Uuid, page};
+use std::collections::BTreeMap;
 
 // Ids made later sort later, so a page that starts behind the last one seen misses only what was committed out of order:
 // whoever polls asks from the start, since what is acknowledged leaves the list of what is pending.
@@ -29,6 +30,13 @@ static LINK: Statement = Statement::new(
     "campaigns.read_link_of_player",
     "select game, player, user_id, linked_by, linked_at from player_link where game = $1 and player = $2",
 );
+
+static LINKS_OF: Statement = Statement::new(
+    "campaigns.read_links_of_players",
+    "select l.game, l.player, l.user_id, l.linked_by, l.linked_at
+     from rows r join player_link l on l.game = r.game and l.player = r.player",
+)
+.rows(&[("game", Column::Text), ("player", Column::Text)]);
 
 static LINKS: Statement = Statement::new(
     "campaigns.list_links",
@@ -73,6 +81,16 @@ impl Campaigns {
         check_player(player)?;
         let found = self.inner.db.fetch(&LINK, &row![game.as_str(), player], link).await?.pop();
         found.ok_or_else(|| Refusal::not_found("link of player", player).into())
+    }
+
+    /// The accounts of some players of a game, by their names; those without one are left out.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn links_of(&self, game: &GameId, players: &[&str]) -> Result<BTreeMap<String, UserId>, Error> {
+        let rows = Rows::of(players, |player| row![game.as_str(), *player]);
+        let found = self.inner.db.read().await?.load(&LINKS_OF, rows, link).await?;
+        Ok(found.into_iter().map(|link| (link.player, link.user)).collect())
     }
 
     /// The players an account plays as.

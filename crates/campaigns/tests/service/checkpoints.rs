@@ -2,7 +2,7 @@
 
 use crate::ground::*;
 use campaigns::{StateWrite, current_version, load_states, write_states};
-use db::{Command, Error, Meta, Tx};
+use db::{Command, Engine, Error, Meta, Statement, Tx};
 use kernel::{Instant, Outcome};
 use serde_json::json;
 use testkit::both_engines;
@@ -23,11 +23,11 @@ impl Command for Write {
             let found = load_states(tx, &kart(), &["q1", "q2"]).await?;
             let of = |player: &str| found.iter().find(|one| one.player == player).map_or(0, |one| one.version);
             let writes = [
-                StateWrite { player: "q1", loaded: of("q1"), state: others[0] },
-                StateWrite { player: "p1", loaded: *loaded, state },
-                StateWrite { player: "q2", loaded: of("q2"), state: b"more" },
+                StateWrite { game: &kart(), player: "q1", loaded: of("q1"), state: others[0] },
+                StateWrite { game: &kart(), player: "p1", loaded: *loaded, state },
+                StateWrite { game: &kart(), player: "q2", loaded: of("q2"), state: b"more" },
             ];
-            write_states(tx, &kart(), &writes).await?;
+            write_states(tx, &writes).await?;
             let stored = load_states(tx, &kart(), &["p1", "nobody"]).await?.pop().unwrap();
             outcomes.push(Ok((current_version(tx, &kart()).await?, stored.version, stored.state)));
         }
@@ -35,7 +35,53 @@ impl Command for Write {
     }
 }
 
+/// Loads and writes a player whom nobody has until the engine keeps its plans, then fills the game and loads and writes some of it.
+/// The answer is how many states were read, and how many rows of the table the engine looked at for that.
+struct Look;
+
+const FILL: usize = 3_000;
+const SOME: usize = 5;
+
+static LOOKED: Statement = Statement::new("test.looked", "select 0").on_postgres(
+    "select cast(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as bigint)
+     from pg_stat_xact_user_tables where relname = 'player_state'",
+);
+
+impl Command for Look {
+    const NAME: &'static str = "test.look";
+    const KEYED: bool = false;
+    type Input = ();
+    type Reply = (usize, i64);
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a ()], _: Instant) -> Result<Vec<Outcome<Self::Reply>>, Error> {
+        let game = kart();
+        let state = |player, loaded| StateWrite { game: &game, player, loaded, state: b"state" };
+        for _ in 0..8 {
+            assert!(load_states(tx, &game, &["nobody"]).await?.is_empty());
+            let written = write_states(tx, &[state("nobody", 1)]).await;
+            assert!(matches!(written, Err(Error::Again(_))), "{written:?}");
+        }
+        let players: Vec<String> = (0..FILL).map(|n| format!("p{n}")).collect();
+        write_states(tx, &players.iter().map(|player| state(player, 0)).collect::<Vec<_>>()).await?;
+        let before = tx.fetch(&LOOKED, &[], |row| row.int(0)).await?[0];
+        let some: Vec<&str> = players.iter().take(SOME).map(String::as_str).collect();
+        let loaded = load_states(tx, &game, &some).await?.len();
+        write_states(tx, &some.iter().map(|player| state(player, 1)).collect::<Vec<_>>()).await?;
+        let looked = tx.fetch(&LOOKED, &[], |row| row.int(0)).await?[0] - before;
+        Ok(batch.iter().map(|()| Ok((loaded, looked))).collect())
+    }
+}
+
 both_engines! {
+    async fn states_are_found_by_their_keys_whatever_table_the_plan_was_made_for(world: &World) {
+        world.db().plain("analyze player_state").await.unwrap();
+        let (loaded, looked) = world.db().queue(Look).send(Meta::ours("test"), ()).await.unwrap();
+        assert_eq!(loaded, SOME);
+        if world.engine() == Engine::Postgres {
+            assert!((1..=3 * SOME as i64).contains(&looked), "{looked} rows were looked at for {SOME}");
+        }
+    }
+
     async fn a_state_is_written_where_its_version_is_the_one_that_was_loaded(world: &World) {
         let ground = Ground::lay(world).await;
         ground.register(&campaign(world, "ten-plays", &json!([goal("ten", &points(100))]))).await;

@@ -123,31 +123,34 @@ impl Checkpoint {
             campaigns::load_states(tx, game, &players).await?.into_iter().map(|one| (one.player, one.version)).collect();
         let mut state = Vec::new();
         PlayerState::default().encode(&mut state);
-        let writes: Vec<StateWrite<'_>> =
-            players.iter().map(|player| StateWrite { player, loaded: loaded.get(*player).copied().unwrap_or(0), state: &state }).collect();
-        campaigns::write_states(tx, game, &writes).await?;
+        let writes: Vec<StateWrite<'_>> = players
+            .iter()
+            .map(|player| StateWrite { game, player, loaded: loaded.get(*player).copied().unwrap_or(0), state: &state })
+            .collect();
+        campaigns::write_states(tx, &writes).await?;
         let (lineage, version) = live.registered(step.number).map_or((1, 1), |one| (one.lineage, one.version));
         let reached: Vec<Reached<'_>> = step
             .reached
             .iter()
             .map(|(player, goal, n, cause)| Reached {
+                live,
                 player,
                 cause: *cause,
                 achieved: Achieved { number: step.number, lineage, version, goal: *goal, period: 0, n: *n, achieved_at: now },
             })
             .collect();
-        campaigns::add_achievements(tx, live, &reached).await?;
-        let counts: Vec<GoalCount> = reached
+        campaigns::add_achievements(tx, &reached).await?;
+        let counts: Vec<GoalCount<'_>> = reached
             .iter()
             .map(|one| one.achieved.goal)
             .collect::<BTreeSet<_>>()
             .into_iter()
             .map(|goal| {
                 let times = reached.iter().filter(|one| one.achieved.goal == goal).count() as i64;
-                GoalCount { number: step.number, lineage, goal, matched: 10 * times, reached: times }
+                GoalCount { game, part: 0, number: step.number, lineage, goal, matched: 10 * times, reached: times }
             })
             .collect();
-        campaigns::add_matched(tx, game, 0, &counts).await?;
+        campaigns::add_matched(tx, &counts).await?;
         let taken: Vec<WaitingControl> =
             campaigns::take_controls(tx, game, &step.taken.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         Ok(taken.len())

@@ -30,12 +30,26 @@ pub enum Admin {
         /// The role
         role: Role,
     },
+    /// List announcements that failed too often and wait for a decision
+    Parked {
+        /// Send them again, with all their attempts
+        #[arg(long)]
+        resume: bool,
+    },
     /// Add a personal-data key and wrap every account's key with it
     RotateKey,
+    /// Print the fleet's token, for a service of your own that registers
+    FleetToken,
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, String> {
+    if matches!(admin, Admin::FleetToken) {
+        let config = load_config(settings, Vec::new())?;
+        let key = secrets::Secrets::load_token_key(&config.data.dir, |name| std::env::var(name).ok()).map_err(|e| e.to_string())?;
+        println!("{}", registry::FleetToken::derive(key.reveal()).reveal());
+        return Ok(ExitCode::SUCCESS);
+    }
     if matches!(admin, Admin::RotateKey) {
         let config = load_config(settings, Vec::new())?;
         let id = secrets::rotate(&config.data.dir, |name| std::env::var(name).ok()).map_err(|e| e.to_string())?;
@@ -51,12 +65,31 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
         Admin::GrantRole { email, role } => {
             app.accounts.grant_role(&email, role).await.map(|user| format!("account {user} has the role {} now", role.as_str()))
         }
+        Admin::Parked { resume } => parked(&app, resume).await,
         Admin::RotateKey => rotate_keys(&app).await,
+        Admin::FleetToken => unreachable!("it was printed above, without a database"),
     };
     app.stop().await;
     drop(lock);
     println!("{}", done.map_err(|e| e.to_string())?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// A line for each, and what was done about them; a thousand at a time.
+async fn parked(app: &App, resume: bool) -> Result<String, db::Error> {
+    let outbox =
+        app.outbox.as_ref().ok_or_else(|| db::Error::Broken("this process serves no outbox: server.services leaves it out".to_owned()))?;
+    let parked = outbox.parked().await?;
+    let line = |row: &outbox::Parked| {
+        format!("{}  {}  {}  {} v{}  {} attempts\n", row.id, row.at, row.topic, row.aggregate, row.version, row.attempts)
+    };
+    let lines: String = parked.iter().map(line).collect();
+    if !resume {
+        return Ok(format!("{lines}{} announcements are parked; --resume sends them again", parked.len()));
+    }
+    let ids: Vec<_> = parked.iter().map(|row| row.id).collect();
+    let resumed = if ids.is_empty() { 0 } else { outbox.resume(&ids).await? };
+    Ok(format!("{lines}{resumed} announcements are sent again"))
 }
 
 async fn rotate_keys(app: &App) -> Result<String, db::Error> {

@@ -2,10 +2,9 @@
 
 use super::{DataLock, Settings};
 use crate::app::{App, database_options};
-use crate::config::{Config, LogFormat, Override, environment};
+use crate::config::{Config, Override, environment};
 use crate::secrets::{Missing, Secrets};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// The configuration by flags, environment and file; every mistake in the error.
 pub fn load_config(settings: &Settings, more: Vec<Override>) -> Result<Config, String> {
@@ -24,15 +23,9 @@ pub fn load_secrets(config: &Config) -> Result<Secrets, String> {
     Secrets::load(&config.data.dir, |name| std::env::var(name).ok(), missing).map_err(|problems| problems.to_string())
 }
 
-/// Starts the log, on standard error. A second start in one process changes nothing.
+/// Starts the log, on standard error, and the traces. A second start in one process changes nothing.
 pub(crate) fn log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match config.log.format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    drop(started);
+    crate::telemetry::start(config);
 }
 
 /// An application for a command that writes and then ends. Its jobs are not started.

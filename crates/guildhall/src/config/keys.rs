@@ -3,9 +3,10 @@
 
 use super::reader::Reader;
 use super::{
-    Accounts, Broker, Campaigns, Config, Data, DatabaseUrl, Db, Kafka, Log, LogFormat, Mail, Outbox, RefundMode, Retention, Server,
-    SmtpUrl, Store, Stream, Webhooks,
+    Accounts, Broker, Campaigns, Config, Data, DatabaseUrl, Db, Fleet, Gateway, Kafka, Log, LogFormat, Mail, Outbox, RefundMode, Registry,
+    Retention, Server, SmtpUrl, Store, Stream, Teams, Telemetry, Webhooks,
 };
+use crate::services::Services;
 use kernel::Currency;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,7 +29,12 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         broker: broker(reader),
         stream: stream(reader),
         campaigns: Campaigns { auto_claim_ms: reader.whole("campaigns.auto_claim_ms", 100, 1..=3_600_000) },
+        teams: teams(reader),
+        gateway: Gateway::read(reader),
+        registry: Registry::read(reader),
+        fleet: Fleet::read(reader),
         log: log(reader),
+        telemetry: Telemetry::read(reader),
         retention: Retention {
             idempotency_h: reader.whole("retention.idempotency_h", 48, 1..=8_784),
             dead_letters_h: reader.whole("retention.dead_letters_h", 168, 1..=87_840),
@@ -48,7 +54,9 @@ pub(super) fn read(reader: &mut Reader) -> Config {
 
 fn server(reader: &mut Reader) -> Server {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    let services = "all, or names between commas as gateway or orders,payments: guildhall services lists them";
     Server {
+        services: reader.text("server.services", Services::all(), services, |text| Services::parse(text).ok()),
         listen: reader.text("server.listen", listen, "an address and a port, as 127.0.0.1:8080 or [::]:8080", |text| text.parse().ok()),
         body_limit_bytes: reader.whole("server.body_limit_bytes", 1_048_576, 1_024..=1_073_741_824),
         request_timeout_ms: reader.whole("server.request_timeout_ms", 30_000, 10..=3_600_000),
@@ -96,8 +104,21 @@ fn accounts(reader: &mut Reader) -> Accounts {
         argon2_concurrency: reader.whole("accounts.argon2_concurrency", 1, 1..=1_024),
         login_attempts_per_account_per_min: reader.whole("accounts.login_attempts_per_account_per_min", 5, 1..=1_000_000),
         login_attempts_per_address_per_min: reader.whole("accounts.login_attempts_per_address_per_min", 60, 1..=1_000_000),
+        key_requests_per_s: reader.whole("accounts.key_requests_per_s", 500, 0..=10_000_000),
+        key_burst: reader.whole("accounts.key_burst", 1_000, 1..=10_000_000),
         reset_token_s: reader.whole("accounts.reset_token_s", 3_600, 1..=YEAR_S),
         confirm_token_s: reader.whole("accounts.confirm_token_s", 172_800, 1..=YEAR_S),
+    }
+}
+
+fn teams(reader: &mut Reader) -> Teams {
+    Teams {
+        answer_cache_bytes: reader.whole("teams.answer_cache_bytes", 67_108_864, 0..=1_099_511_627_776),
+        banner_max_age_s: reader.whole("teams.banner_max_age_s", 30, 0..=DAY_S),
+        grant_poll_ms: reader.whole("teams.grant_poll_ms", 200, 1..=3_600_000),
+        recipe_scan_rows_max: reader.whole("teams.recipe_scan_rows_max", 10_000, 0..=1_000_000_000),
+        recipes_at_once: reader.whole("teams.recipes_at_once", 4, 1..=1_000),
+        recipe_count_ms: reader.whole("teams.recipe_count_ms", 10_000, 1..=3_600_000),
     }
 }
 
@@ -161,7 +182,7 @@ fn stream(reader: &mut Reader) -> Stream {
         idle_due_ms: reader.whole("stream.idle_due_ms", 1_000, 1..=60_000),
         behind_due_ms: reader.whole("stream.behind_due_ms", 4_000, 1..=600_000),
         checkpoint_players_max: reader.whole("stream.checkpoint_players_max", 50_000, 1..=1_000_000),
-        checkpoint_records_max: reader.whole("stream.checkpoint_records_max", 5_000, 1..=1_000_000),
+        checkpoint_records_max: reader.whole("stream.checkpoint_records_max", 50_000, 1..=1_000_000),
         cache_max_players: reader.whole("stream.cache_max_players", 250_000, 1..=100_000_000),
         read_records: reader.whole("stream.read_records", 10_000, 1..=1_000_000),
         read_bytes: reader.whole("stream.read_bytes", 4_194_304, 65_536..=268_435_456),
@@ -190,7 +211,7 @@ fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| text.into()).filter(|_| !text.contains('\0'))
 }
 
-fn path_or_empty(text: &str) -> Option<PathBuf> {
+pub(super) fn path_or_empty(text: &str) -> Option<PathBuf> {
     (!text.contains('\0')).then(|| text.into())
 }
 
@@ -201,7 +222,7 @@ fn public_url(text: &str) -> Option<String> {
 }
 
 /// A list that Kafka's clients take: each part names a host and a port.
-fn brokers(text: &str) -> Option<String> {
+pub(super) fn brokers(text: &str) -> Option<String> {
     let fits = |part: &str| {
         let place = part.trim().rsplit_once(':');
         place.is_some_and(|(host, port)| {
@@ -211,7 +232,7 @@ fn brokers(text: &str) -> Option<String> {
     (text.is_empty() || text.split(',').all(fits)).then(|| text.to_owned())
 }
 
-fn topic_part(text: &str) -> Option<String> {
+pub(super) fn topic_part(text: &str) -> Option<String> {
     let letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     (letters && text.len() <= 100).then(|| text.to_owned())
 }

@@ -9,8 +9,16 @@ use toml::de::{DeTable, DeValue};
 const PREFIX: &str = "GUILDHALL_";
 
 /// Variables with our prefix that are not settings: the secrets, the place of the configuration file, and what tests read.
-const NOT_SETTINGS: [&str; 6] =
-    ["GUILDHALL_CONFIG", "GUILDHALL_CRASH_AT", "GUILDHALL_TOKEN_KEY", "GUILDHALL_PERSONAL_KEY", "GUILDHALL_SERVER", "GUILDHALL_TOKEN"];
+const NOT_SETTINGS: [&str; 8] = [
+    "GUILDHALL_CONFIG",
+    "GUILDHALL_CRASH_AT",
+    "GUILDHALL_FLEET_KEEPER",
+    "GUILDHALL_TOKEN_KEY",
+    "GUILDHALL_PERSONAL_KEY",
+    "GUILDHALL_SERVER",
+    "GUILDHALL_THROUGH",
+    "GUILDHALL_TOKEN",
+];
 /// Kubernetes tells every container about a service named `guildhall` by variables that begin like this.
 const NOT_SETTINGS_BEGIN: [&str; 3] = ["GUILDHALL_TEST_", "GUILDHALL_SERVICE_", "GUILDHALL_PORT"];
 

@@ -102,7 +102,8 @@ both_engines! {
         let api = world.nobody().get("/openapi.json").await.expect(200);
         for route in ROUTES {
             let operation = &api["paths"][route.path][route.method.to_lowercase()];
-            assert_eq!(operation["security"] == json!([{ "token": [] }]), route.may != May::Public, "{}", route.name());
+            let takes_token = operation["security"].as_array().is_some_and(|ways| ways.contains(&json!({ "token": [] })));
+            assert_eq!(takes_token, route.may != May::Public, "{}", route.name());
         }
         assert_eq!(api["components"]["securitySchemes"]["token"]["scheme"], "bearer");
     }

@@ -81,7 +81,7 @@ roomy_engines! {
     async fn its_rightful_caller_is_let_in_everywhere(world: &World) {
         let ground = Ground::lay(world).await;
         for route in ROUTES {
-            let answer = call(&ground.boss, route, &ground).await;
+            let answer = call(ground.rightful(route), route, &ground).await;
             assert_eq!(answer.status, route.done, "{}: {}", route.name(), answer.text);
         }
         let player = world.player().await;
@@ -192,7 +192,7 @@ roomy_engines! {
             for field in ["user", "user_id", "userId", "account", "roles", "actor", "caller"] {
                 let mut body = (route.body)(&ground);
                 body[field] = json!(ground.victim.id);
-                let answer = call_at(&ground.boss, route, &route.at(&ground), &body).await;
+                let answer = call_at(ground.rightful(route), route, &route.at(&ground), &body).await;
                 let told = answer["detail"].as_str().unwrap_or_default().to_owned();
                 assert_code(answer, 400, "bad-body", route, "the boss");
                 assert!(told.contains(field), "{} names {field}: {told}", route.name());

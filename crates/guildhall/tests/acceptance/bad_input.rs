@@ -184,6 +184,8 @@ fn parts_of_nonsense(part: &str) -> &'static [&'static str] {
         "product" | "run" => &["abc", "1.5", "9223372036854775808", "%00", "..%2f", "%F0%9F%8E%AE", "1%20or%201=1", "0x10"],
         "game" => &["x", "Kart", "-kart", "a%00b", "a%20b", "%F0%9F%8E%AE", "a..%2f"],
         "role" => &["player2", "Admin", "%00", "1"],
+        "placement" => &["%00", "a%20b", "Lobby", "..%2f..%2f", "%F0%9F%8E%AE"],
+        "instance" => &["%00", "a%20b", "..%2f..%2f", "%F0%9F%8E%AE"],
         // Any text is a name; one that cannot be stored is another test's.
         "campaign" | "player" | "goal" | "preset" => &[],
         _ => &[
@@ -204,7 +206,9 @@ fn unknown(part: &str) -> Vec<String> {
         "product" => ["9223372036854775807", "0", "-1"].map(str::to_owned).to_vec(),
         "run" => vec!["9999".to_owned(), "-1".to_owned()],
         "game" => vec!["nothing".to_owned()],
-        "role" | "campaign" | "player" => Vec::new(),
+        // An unknown instance is one that registers.
+        // So does an unknown currency, which is defined; and an unknown placement is one without banners.
+        "role" | "campaign" | "player" | "instance" | "currency" | "placement" => Vec::new(),
         "goal" | "preset" => vec!["nothing".to_owned()],
         _ => vec![kernel::PaymentId::new().to_string()],
     }
@@ -225,14 +229,14 @@ roomy_engines! {
                 cases.extend(of_fields(&api, schema, &(route.body)(&ground)));
             }
             for case in cases {
-                let answered = send(&ground.boss, route.method(), &route.at(&ground), case.body.clone()).await;
+                let answered = send(ground.rightful(route), route.method(), &route.at(&ground), case.body.clone()).await;
                 if let Some(wrong) = wrong(&case, &answered) {
                     wrongs.push(format!("{} with {} {wrong}", route.name(), case.what));
                 }
                 codes.extend(answered.0["code"].as_str().map(str::to_owned));
             }
             for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data; boundary=x", ""] {
-                let request = ground.boss.request(route.method(), &route.at(&ground)).header("content-type", kind);
+                let request = ground.rightful(route).request(route.method(), &route.at(&ground)).header("content-type", kind);
                 let answered = finish(request.body((route.body)(&ground).to_string())).await;
                 codes.insert(assert_problem(&answered, &format!("{} as {kind}", route.name())));
                 assert_eq!(answered.0.status, 415, "{} as {kind}: {}", route.name(), answered.0.text);
@@ -253,7 +257,7 @@ roomy_engines! {
         for route in ROUTES.iter().filter(|route| !route.reads()) {
             for key in [b"".as_slice(), b"two words", b"tab\there", "schl\u{fc}ssel".as_bytes(), b"\xff\xfe", long.as_bytes()] {
                 let value = reqwest::header::HeaderValue::from_bytes(key).unwrap();
-                let request = ground.boss.request(route.method(), &route.at(&ground)).header("idempotency-key", value);
+                let request = ground.rightful(route).request(route.method(), &route.at(&ground)).header("idempotency-key", value);
                 let answered = finish(request.json(&(route.body)(&ground))).await;
                 let code = assert_problem(&answered, &format!("{} with key {key:?}", route.name()));
                 assert_eq!((answered.0.status, code.as_str()), (400, "bad-key"), "{} with key {key:?}", route.name());
@@ -352,7 +356,7 @@ fn matched(path: &str, method: &str) -> bool {
 }
 
 async fn at(ground: &Ground, route: &Route, path: &str) -> (Answer, String) {
-    let request = ground.boss.request(route.method(), path);
+    let request = ground.rightful(route).request(route.method(), path);
     finish(if route.reads() { request } else { request.json(&(route.body)(ground)) }).await
 }
 

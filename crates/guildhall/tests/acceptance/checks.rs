@@ -5,6 +5,8 @@
 mod campaign_cases;
 #[path = "checks/corruptions.rs"]
 mod corruptions;
+#[path = "checks/team_cases.rs"]
+mod team_cases;
 
 use super::dump::tables;
 use super::ground::{PASSWORD, text};
@@ -56,7 +58,12 @@ async fn stage(world: &World) -> Stage {
     boss.put(&format!("/v1/games/kart/members/{}", player.id), json!({ "role": "team_member" })).await.expect(204);
     let key = boss.post("/v1/games/kart/keys", json!({ "name": "shop", "scopes": ["players:read"] })).await.expect(201);
     let claimed = campaign_cases::claimed(world, &boss, world.product("Gift", 100).await).await;
+    let grant = team_cases::granted(world, &boss).await;
     let (webhook, parked) = super::ground::webhook_with_delivery(world, &boss, "kart").await;
+    for id in ["reg-1", "reg-2"] {
+        let registration = registry::Registration { lease_ms: 300_000, ..registry::Registration::new(["quests"], "10.0.0.9:8081") };
+        world.app.registry.register(id, &registration).await.unwrap();
+    }
     let due = boss.post(&format!("/v1/games/kart/webhooks/{webhook}/test"), json!({})).await.expect(202);
     Stage {
         engine: world.engine(),
@@ -66,6 +73,7 @@ async fn stage(world: &World) -> Stage {
         spent: hex(&spent.id.to_string()),
         key: hex(&text(&key["key"])),
         claimed,
+        grant,
         webhook: hex(&webhook),
         parked: hex(&parked),
         due: hex(&text(&due["delivery"])),
@@ -85,7 +93,7 @@ async fn stage(world: &World) -> Stage {
 
 /// Every way to break an invariant.
 fn cases() -> impl Iterator<Item = &'static Case> {
-    corruptions::CASES.iter().chain(campaign_cases::CASES)
+    corruptions::CASES.iter().chain(campaign_cases::CASES).chain(team_cases::CASES)
 }
 
 /// An id as checks show it.

@@ -1,6 +1,7 @@
 //! What the tests of all routes stand on: one person who may do everything and owns one thing of each kind, and somebody else.
 //! Refuses the limits on attempts: thousands of requests come from one address here.
 
+use super::table::{May, Route};
 use guildhall::Config;
 use kernel::ProductId;
 use serde_json::{Value, json};
@@ -79,6 +80,8 @@ pub(super) struct Ground {
     pub(super) boss: Person,
     pub(super) boss_email: String,
     pub(super) refresh_token: String,
+    /// A process of the fleet.
+    fleet: Person,
     /// Another session of the boss.
     pub(super) session: String,
     /// Somebody else, with points.
@@ -100,6 +103,11 @@ pub(super) struct Ground {
     pub(super) campaign: String,
     pub(super) claim: String,
     pub(super) fulfilment: String,
+    /// A registered recipe for every game.
+    pub(super) recipe: String,
+    /// What the game's team keeps: player p1 with some of the currency LUCCI, an open grant with a player on its list, a banner.
+    pub(super) grant: String,
+    pub(super) banner: String,
     pub(super) now: kernel::Instant,
 }
 
@@ -123,6 +131,11 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 impl Ground {
+    /// Who may call a route on this ground.
+    pub(super) fn rightful(&self, route: &Route) -> &Person {
+        if route.may == May::Fleet { &self.fleet } else { &self.boss }
+    }
+
     pub(super) async fn lay(world: &World) -> Ground {
         let boss_email = "boss@example.org".to_owned();
         let SignedIn { person: boss, refresh_token, .. } = signed_in(world, &boss_email, &[Role::Admin]).await;
@@ -157,9 +170,14 @@ impl Ground {
         let (webhook, delivery) = webhook_with_delivery(world, &boss, &game).await;
         let (session, now) = (text(&second["session"]), world.db().now());
         let played = played(world, &boss, &game, now).await;
+        let (grant, banner) = teamed(&boss, &game, now).await;
+        let recipe = "first".to_owned();
+        boss.post("/v1/recipes", json!({ "recipe": recipe, "definition": self::recipe() })).await.expect(201);
+        let fleet = registry::FleetToken::derive(world.secrets.token_key().reveal());
         Ground {
             boss,
             boss_email,
+            fleet: world.nobody().with_token(fleet.reveal()),
             refresh_token,
             session,
             victim,
@@ -178,9 +196,45 @@ impl Ground {
             campaign: played.campaign,
             claim: played.claim,
             fulfilment: played.fulfilment,
+            grant,
+            banner,
+            recipe,
             now,
         }
     }
+}
+
+/// A recipe: one player of a game.
+pub(super) fn recipe() -> Value {
+    json!({
+        "description": "One player", "sql": "select player, level from players where player = :player",
+        "parameters": [{ "name": "player", "type": "text" }], "order": ["player"],
+    })
+}
+
+/// What a team keeps of its game; answers the ids of an open grant and of a draft of a banner.
+pub(super) async fn teamed(boss: &Person, game: &str, now: kernel::Instant) -> (String, String) {
+    let path = format!("/v1/games/{game}");
+    boss.put(&format!("{path}/players"), json!({ "players": [{ "player": "p1", "nickname": "Dao", "level": 37 }] })).await.expect(200);
+    boss.put(&format!("{path}/currencies/LUCCI"), json!({ "name": "Lucci" })).await.expect(200);
+    let credit = json!({ "amount_minor": 1_000, "reason": "attendance" });
+    boss.post(&format!("{path}/players/p1/currencies/LUCCI/credits"), credit).await.expect(200);
+    let grant = boss.post(&format!("{path}/grants"), json!({ "currency": "LUCCI", "reason": "season 7" })).await.expect(201);
+    let grant = text(&grant["grant"]);
+    boss.post(&format!("{path}/grants/{grant}/players"), json!({ "players": [{ "player": "p1", "amount_minor": 5 }] })).await.expect(200);
+    let banner = boss.post(&format!("{path}/banners"), banner(now)).await.expect(201);
+    (grant, text(&banner["banner"]))
+}
+
+/// Some of a currency.
+pub(super) fn cash(_: &Ground) -> Value {
+    json!({ "amount_minor": 5, "reason": "attendance", "reference": "day-7" })
+}
+
+/// A banner of the lobby that has begun.
+pub(super) fn banner(now: kernel::Instant) -> Value {
+    let content = json!({ "image": "https://cdn.example/en.png", "link": "kartrider://shop", "text": "Season 7" });
+    json!({ "placement": "lobby", "priority": 1, "starts_at": now, "fallback": "en", "contents": { "en": content } })
 }
 
 /// Makes a webhook that nobody listens at, with a test event that was given up; answers both ids.

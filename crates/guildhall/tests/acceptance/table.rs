@@ -1,7 +1,7 @@
 //! Every route of the API: who may call it, with which body, and what its rightful caller is answered.
 //! Refuses to guess: a route without a row fails a test, and so does a row without a route.
 
-use super::ground::{Ground, LISTED, OWNED, PASSWORD, TO_BUY, TO_DROP, TO_GRANT};
+use super::ground::{Ground, LISTED, OWNED, PASSWORD, TO_BUY, TO_DROP, TO_GRANT, cash};
 use reqwest::Method;
 use serde_json::{Value, json};
 use web::Role;
@@ -21,6 +21,8 @@ pub(super) enum May {
     Operator,
     Admin,
     PointsProvider,
+    /// Processes of the fleet, and no person.
+    Fleet,
 }
 
 impl May {
@@ -32,6 +34,7 @@ impl May {
             May::Operator | May::Team => matches!(role, Some(Role::Operator | Role::Admin)),
             May::Admin => role == Some(Role::Admin),
             May::PointsProvider => matches!(role, Some(Role::PointsProvider | Role::Operator | Role::Admin)),
+            May::Fleet => false,
         }
     }
 }
@@ -50,6 +53,9 @@ pub(super) struct Route {
     /// A good body.
     pub(super) body: fn(&Ground) -> Value,
 }
+
+/// What the instance of these rows registers with.
+const TICKET: &str = "3f0a6a0d2c0b4c7d9e1f2a3b4c5d6e7f";
 
 /// The rows, in an order in which the boss can call each once.
 pub(super) const ROUTES: &[Route] = &[
@@ -112,7 +118,44 @@ pub(super) const ROUTES: &[Route] = &[
     write("DELETE", "/v1/games/{game}/members/{user}", May::Team, 204, nothing),
     read("/v1/games/{game}/keys", May::Team),
     write("POST", "/v1/games/{game}/keys", May::Team, 201, |_| json!({ "name": "web shop", "scopes": ["players:read", "claims:write"] })),
+    write("POST", "/v1/games/{game}/keys/{key}/rotate", May::Team, 200, nothing),
     write("DELETE", "/v1/games/{game}/keys/{key}", May::Team, 204, nothing),
+    read("/v1/games/{game}/players", May::Team),
+    write(
+        "PUT",
+        "/v1/games/{game}/players",
+        May::Team,
+        200,
+        |_| json!({ "players": [{ "player": "p1", "nickname": "Bazzi", "level": 38 }] }),
+    ),
+    read("/v1/games/{game}/players/{player}", May::Team),
+    read("/v1/games/{game}/currencies", May::Team),
+    write("PUT", "/v1/games/{game}/currencies/{currency}", May::Team, 200, |_| json!({ "name": "Lucci" })),
+    read("/v1/games/{game}/players/{player}/currencies", May::Team),
+    read("/v1/games/{game}/players/{player}/currencies/{currency}/entries", May::Team),
+    write("POST", "/v1/games/{game}/players/{player}/currencies/{currency}/credits", May::Team, 200, cash),
+    write("POST", "/v1/games/{game}/players/{player}/currencies/{currency}/debits", May::Team, 200, cash),
+    read("/v1/games/{game}/grants", May::Team),
+    write("POST", "/v1/games/{game}/grants", May::Team, 201, |_| json!({ "currency": "LUCCI", "reason": "season 7" })),
+    read("/v1/games/{game}/grants/{grant}", May::Team),
+    read("/v1/games/{game}/grants/{grant}/players", May::Team),
+    write(
+        "POST",
+        "/v1/games/{game}/grants/{grant}/players",
+        May::Team,
+        200,
+        |_| json!({ "players": [{ "player": "p2", "amount_minor": 5 }] }),
+    ),
+    write("POST", "/v1/games/{game}/grants/{grant}/start", May::Team, 202, nothing),
+    write("POST", "/v1/games/{game}/grants/{grant}/cancel", May::Team, 200, nothing),
+    Route { query: "?locale=ko-KR&platform=ios&level=7&players=new", ..read("/v1/games/{game}/placements/{placement}/banners", May::Team) },
+    Route { query: "?state=draft", ..read("/v1/games/{game}/banners", May::Team) },
+    write("POST", "/v1/games/{game}/banners", May::Team, 201, |ground| super::ground::banner(ground.now)),
+    read("/v1/games/{game}/banners/{banner}", May::Team),
+    write("PUT", "/v1/games/{game}/banners/{banner}", May::Team, 200, |ground| super::ground::banner(ground.now)),
+    write("POST", "/v1/games/{game}/banners/{banner}/publish", May::Team, 200, nothing),
+    write("POST", "/v1/games/{game}/banners/{banner}/take-down", May::Team, 200, nothing),
+    write("DELETE", "/v1/games/{game}/banners/{banner}", May::Team, 204, nothing),
     read("/v1/games/{game}/webhooks", May::Team),
     write(
         "POST",
@@ -195,6 +238,14 @@ pub(super) const ROUTES: &[Route] = &[
     write("POST", "/v1/games/{game}/campaigns/{campaign}/stop", May::Team, 200, nothing),
     write("POST", "/v1/games/{game}/players/{player}/link-codes", May::Operator, 201, nothing),
     read("/v1/links", May::Player),
+    read("/v1/recipe-views", May::Operator),
+    read("/v1/recipes", May::Operator),
+    write("POST", "/v1/recipes", May::Operator, 201, |_| json!({ "recipe": "second", "definition": super::ground::recipe() })),
+    read("/v1/recipes/{recipe}", May::Operator),
+    write("PUT", "/v1/recipes/{recipe}", May::Operator, 200, |_| json!({ "definition": super::ground::recipe() })),
+    read("/v1/games/{game}/recipes", May::Team),
+    Route { query: "?player=p", ..read("/v1/games/{game}/recipes/{recipe}", May::Team) },
+    write("POST", "/v1/recipes/{recipe}/retire", May::Operator, 200, nothing),
     write("POST", "/v1/links", May::Player, 404, |_| json!({ "code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA" })),
     read("/v1/games/{game}/players/{player}/link", May::Team),
     write("DELETE", "/v1/links/{game}", May::OwnOnly, 204, nothing),
@@ -214,6 +265,18 @@ pub(super) const ROUTES: &[Route] = &[
     write("POST", "/v1/email-confirmations", May::Public, 404, |_| json!({ "token": "a made-up code" })),
     write("POST", "/v1/password-resets", May::Public, 202, |ground| json!({ "email": ground.boss_email })),
     write("POST", "/v1/password-resets/complete", May::Public, 404, |_| json!({ "token": "a made-up code", "password": PASSWORD })),
+    read("/v1/registry/instances", May::Operator),
+    Route { query: "?after=0&wait_ms=0", ..read("/v1/registry/changes", May::Operator) },
+    write("PUT", "/v1/registry/instances/{instance}", May::Fleet, 200, |_| {
+        json!({ "services": ["quests"], "address": "10.0.0.9:8081", "version": "1.2", "weight": 50, "metadata": { "zone": "a" }, "lease_ms": 60_000,
+            "ticket": TICKET })
+    }),
+    write("POST", "/v1/registry/instances/{instance}/renew", May::Fleet, 200, |_| json!({ "ticket": TICKET })),
+    write("POST", "/v1/registry/instances/{instance}/drain", May::Fleet, 204, |_| json!({ "ticket": TICKET })),
+    write("DELETE", "/v1/registry/instances/{instance}", May::Fleet, 204, |_| json!({ "ticket": TICKET })),
+    read("/v1/insight/statements", May::Operator),
+    read("/v1/insight/advice", May::Operator),
+    read("/v1/insight/findings", May::Operator),
     read("/v1/sessions", May::Player),
     write("POST", "/v1/sessions", May::Public, 201, |ground| json!({ "email": ground.boss_email, "password": PASSWORD })),
     write("POST", "/v1/sessions/refresh", May::Public, 200, |ground| json!({ "refresh_token": ground.refresh_token })),
@@ -322,9 +385,15 @@ impl Route {
             "goal" => "ten".to_owned(),
             "claim" => ground.claim.clone(),
             "fulfilment" => ground.fulfilment.clone(),
+            "currency" => "LUCCI".to_owned(),
+            "grant" => ground.grant.clone(),
+            "placement" => "lobby".to_owned(),
+            "banner" => ground.banner.clone(),
             "preset" => "kartrider".to_owned(),
+            "recipe" => ground.recipe.clone(),
             "session" => ground.session.clone(),
             "run" => "4711".to_owned(),
+            "instance" => "quests-1".to_owned(),
             other => panic!("{} names {other}, of which the ground has none", self.path),
         }
     }

@@ -74,6 +74,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The lines of its log since the last look.
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        drained(&mut self.log)
+    }
+
     /// Its process.
     pub(crate) fn id(&self) -> Pid {
         Pid::from_child(&self.child)

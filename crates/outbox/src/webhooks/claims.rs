@@ -18,7 +18,7 @@ const _: () = assert!(CONCURRENCY_MAX == 32);
 
 static DUE: Statement = Statement::new(
     "webhooks.claim_due",
-    "select d.id, d.webhook, d.event, d.game, d.topic, d.aggregate, d.version, d.body, d.attempts, d.delivered_at, w.url
+    "select d.id, d.webhook, d.event, d.game, d.topic, d.aggregate, d.version, d.body, d.attempts, d.delivered_at, w.url, d.trace
      from rows r
      join webhook w on w.id = r.webhook and w.state = 'enabled'
      cross join delivery d
@@ -32,7 +32,7 @@ static DUE: Statement = Statement::new(
      order by d.webhook, d.due_at, d.id",
 )
 .on_postgres(
-    "select d.id, d.webhook, d.event, d.game, d.topic, d.aggregate, d.version, d.body, d.attempts, d.delivered_at, w.url
+    "select d.id, d.webhook, d.event, d.game, d.topic, d.aggregate, d.version, d.body, d.attempts, d.delivered_at, w.url, d.trace
      from rows r
      join webhook w on w.id = r.webhook and w.state = 'enabled'
      cross join lateral (
@@ -80,6 +80,8 @@ pub(crate) struct Claimed {
     /// True when it got a 2xx before it was redelivered.
     pub(crate) was_delivered: bool,
     pub(crate) url: String,
+    /// The place in a trace that the event came from, where one is collected.
+    pub(crate) trace: Option<String>,
     /// What it is signed with, the current one first, with their numbers.
     pub(crate) secrets: Vec<(i64, Sealed)>,
 }
@@ -154,6 +156,7 @@ fn claimed(row: &Row) -> Result<Claimed, Error> {
         attempts: row.int(8)? + 1,
         was_delivered: row.instant_opt(9)?.is_some(),
         url: row.text(10)?,
+        trace: row.text_opt(11)?,
         secrets: Vec::new(),
     })
 }

@@ -43,6 +43,8 @@ pub(crate) struct Message {
     pub(crate) timestamp_s: i64,
     pub(crate) signature: String,
     pub(crate) body: String,
+    /// Tells the receiver which trace it is part of.
+    pub(crate) trace: Option<String>,
 }
 
 /// Sends deliveries. Cheap to clone.
@@ -137,13 +139,16 @@ where
 }
 
 fn request(url: &Url, message: &Message) -> Result<Request<Full<Bytes>>, String> {
-    let request = Request::post(&url[Position::BeforePath..Position::AfterQuery])
+    let mut request = Request::post(&url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
         .header(USER_AGENT, concat!("Guildhall-Webhooks/", env!("CARGO_PKG_VERSION")))
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", &message.id)
         .header("webhook-timestamp", message.timestamp_s)
         .header("webhook-signature", &message.signature);
+    if let Some(place) = &message.trace {
+        request = request.header(trace::HEADER, place);
+    }
     request.body(Full::new(Bytes::from(message.body.clone()))).map_err(|e| format!("the URL makes no request: {e}"))
 }
 

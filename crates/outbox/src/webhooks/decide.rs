@@ -71,6 +71,8 @@ pub(crate) struct Event {
     pub(crate) version: i64,
     /// What is sent, the same bytes on every attempt.
     pub(crate) body: String,
+    /// The place in a trace that it came from, where one is collected.
+    pub(crate) trace: Option<String>,
 }
 
 /// An enabled webhook, locked.

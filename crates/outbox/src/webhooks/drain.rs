@@ -12,6 +12,7 @@ use kernel::WebhookId;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
 
 /// Deliveries that one process has under way at once, to all webhooks together.
 const UNDER_WAY_MAX: usize = 256;
@@ -29,7 +30,8 @@ impl UnderWay {
     fn begin(&mut self, webhooks: &Webhooks, claimed: Claimed) {
         *self.of.entry(claimed.webhook).or_default() += 1;
         let webhooks = webhooks.clone();
-        self.tasks.spawn(async move { (claimed.webhook, webhooks.deliver(claimed).await) });
+        let span = span_of(&claimed);
+        self.tasks.spawn(async move { (claimed.webhook, webhooks.deliver(claimed).await) }.instrument(span));
     }
 
     /// Notes what has ended; returns how many of it were delivered.
@@ -107,6 +109,7 @@ impl Webhooks {
         };
         metrics::counter!("guildhall_webhook_attempts_total", "outcome" => outcome).increment(1);
         metrics::histogram!("guildhall_webhook_attempt_seconds").record(started.elapsed());
+        note(&reached);
         let (delivery, webhook) = (claimed.delivery, claimed.webhook);
         match self.inner.settles.send(Meta::ours("webhooks.settle"), tried(claimed, reached)).await {
             Ok(()) => outcome == "delivered",
@@ -128,8 +131,39 @@ impl Webhooks {
         let (id, now) = (claimed.event.to_string(), self.inner.db.now());
         let timestamp_s = now.unix_seconds();
         let signature = signature::header(&secrets, &id, timestamp_s, claimed.body.as_bytes());
-        let message = Message { url: claimed.url.clone(), id, timestamp_s, signature, body: claimed.body.clone() };
+        let message = Message {
+            url: claimed.url.clone(),
+            id,
+            timestamp_s,
+            signature,
+            body: claimed.body.clone(),
+            trace: trace::place(&Span::current()),
+        };
         self.inner.client.post(&message, now).await
+    }
+}
+
+/// An attempt belongs to the trace of the request that made the event true; one that came from none has no trace.
+fn span_of(claimed: &Claimed) -> Span {
+    let Some(place) = &claimed.trace else { return Span::none() };
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "webhook",
+        otel.name = format!("webhook {}", claimed.topic),
+        otel.kind = "client",
+        attempt = claimed.attempts,
+        webhook = %claimed.webhook
+    );
+    trace::follow(&span, place);
+    span
+}
+
+fn note(reached: &Reached) {
+    let span = Span::current();
+    match reached {
+        Reached::Answered { status, .. } => trace::note(&span, "http.response.status_code", i64::from(*status)),
+        Reached::Nobody(why) => trace::happened(&span, "nobody answered", why),
     }
 }
 

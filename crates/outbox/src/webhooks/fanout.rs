@@ -42,8 +42,8 @@ static WAITING: Statement = Statement::new(
 
 pub(super) static ADD: Statement = Statement::new(
     "webhooks.add_delivery",
-    "insert into delivery (id, webhook, event, game, topic, aggregate, version, body, state, due_at, attempts, created_at, told)
-     select id, webhook, event, game, topic, aggregate, version, body, state, due_at, 0, created_at, ''
+    "insert into delivery (id, webhook, event, game, topic, aggregate, version, body, state, due_at, attempts, created_at, told, trace)
+     select id, webhook, event, game, topic, aggregate, version, body, state, due_at, 0, created_at, '', trace
      from rows",
 )
 .rows(&[
@@ -58,6 +58,7 @@ pub(super) static ADD: Statement = Statement::new(
     ("state", Column::Text),
     ("due_at", Column::Int),
     ("created_at", Column::Int),
+    ("trace", Column::Text),
 ]);
 
 static NOTE: Statement = Statement::new(
@@ -104,7 +105,8 @@ impl Command for Fanout {
                 &event.body,
                 one.state.as_str(),
                 due_at,
-                now
+                now,
+                event.trace.as_deref()
             ]
         });
         let made = rows.len();
@@ -188,7 +190,8 @@ fn event(outgoing: &Outgoing) -> Option<Event> {
         return None;
     };
     let body = body(&outgoing.topic, outgoing.at, &outgoing.aggregate, outgoing.version, &outgoing.payload);
-    Some(Event { id: outgoing.id, game, topic, aggregate: outgoing.aggregate.clone(), version: outgoing.version, body })
+    let (aggregate, trace) = (outgoing.aggregate.clone(), outgoing.trace.clone());
+    Some(Event { id: outgoing.id, game, topic, aggregate, version: outgoing.version, body, trace })
 }
 
 /// What is sent of an event, in the form that the scheme recommends: type, timestamp, data.

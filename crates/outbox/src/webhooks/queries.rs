@@ -3,9 +3,10 @@
 
 use super::Webhooks;
 use super::endpoints::hook;
-use super::model::{Delivery, DeliveryState, Webhook};
+use super::model::{Delivery, DeliveryState, Webhook, WebhookState};
 use db::{Error, Row, Statement, row};
 use kernel::{Cursor, DeliveryId, GameId, Page, Refusal, Uuid, WebhookId, page};
+use std::collections::HashMap;
 
 static LIST: Statement = Statement::new(
     "webhooks.list",
@@ -128,10 +129,13 @@ impl Webhooks {
         Ok(!self.inner.db.fetch(&ANY_WEBHOOK, &[], |_| Ok(())).await?.is_empty())
     }
 
-    /// Sets the gauges.
+    /// Sets the gauges; where there are none of a state any more, that is said too.
     pub(super) async fn measure(&self) -> Result<(), Error> {
-        for (state, count, waiting) in self.inner.db.fetch(&MEASURE, &[], |row| Ok((row.text(0)?, row.int(1)?, row.int(2)?))).await? {
-            metrics::gauge!("guildhall_webhooks", "state" => state.clone()).set(count as f64);
+        let found = self.inner.db.fetch(&MEASURE, &[], |row| Ok((row.text(0)?, (row.int(1)?, row.int(2)?)))).await?;
+        let found: HashMap<String, (i64, i64)> = found.into_iter().collect();
+        for state in [WebhookState::Enabled.as_str(), WebhookState::Disabled.as_str()] {
+            let (count, waiting) = found.get(state).copied().unwrap_or_default();
+            metrics::gauge!("guildhall_webhooks", "state" => state).set(count as f64);
             metrics::gauge!("guildhall_webhook_deliveries_waiting", "state" => state).set(waiting as f64);
         }
         Ok(())

@@ -71,11 +71,12 @@ impl Command for Resend {
 }
 
 /// A test is an aggregate of its own, so that it waits for nothing and nothing waits for it.
-fn test_row(wanted: &Wanted, event: Uuid, now: Instant) -> [db::Value<'static>; 11] {
+fn test_row(wanted: &Wanted, event: Uuid, now: Instant) -> [db::Value<'static>; 12] {
     let aggregate = format!("test/{event}");
     let body = body(TEST_TOPIC, now, &aggregate, 1, &json!({ "game": wanted.game, "webhook": wanted.webhook }));
     let state = DeliveryState::Due.as_str();
-    row![wanted.delivery, wanted.webhook, event, wanted.game.to_string(), TEST_TOPIC, aggregate, 1, body, state, now, now]
+    let place = trace::place(&tracing::Span::current());
+    row![wanted.delivery, wanted.webhook, event, wanted.game.to_string(), TEST_TOPIC, aggregate, 1, body, state, now, now, place]
 }
 
 struct Ground {

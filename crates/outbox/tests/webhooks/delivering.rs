@@ -55,6 +55,7 @@ both_engines! {
         Hook::at(world, &receiver).await;
         let of = |game: serde_json::Value| Outgoing {
             id: Uuid::now_v7(), topic: "fulfilment.created".into(), aggregate: "f/1".into(), version: 1, payload: game, at: world.db().now(),
+            trace: None,
         };
         let (maple, none, kart) = (of(json!({ "game": "maple" })), of(json!({})), of(json!({ "game": "kart" })));
         assert_eq!(world.app.webhooks.send(&[&maple, &none, &kart]).await, [Ok(()), Ok(()), Ok(())]);
@@ -67,7 +68,7 @@ both_engines! {
         let hook = Hook::at(world, &receiver).await;
         let row = |version| Outgoing {
             id: Uuid::now_v7(), topic: "fulfilment.created".into(), aggregate: "f/1".into(), version, payload: json!({ "game": "kart" }),
-            at: world.db().now(),
+            at: world.db().now(), trace: None,
         };
         let (one, two) = (row(1), row(2));
         let webhooks = &world.app.webhooks;

@@ -40,7 +40,8 @@ pub(crate) async fn announce(world: &World, events: &[(&'static str, &str, i64)]
         payload: json!({ "game": "kart", "player": "p1", "item": "gold", "n": version }),
     };
     world.db().queue(Announce).send(Meta::ours("test"), events.iter().map(event).collect()).await.unwrap();
-    while world.app.outbox.drain_once().await.unwrap() > 0 {}
+    let outbox = world.app.outbox.as_ref().expect("a world serves everything");
+    while outbox.drain_once().await.unwrap() > 0 {}
 }
 
 /// Fulfilments by their aggregates and versions.

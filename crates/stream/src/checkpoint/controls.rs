@@ -1,7 +1,7 @@
 //! Applies what people asked to be done to players' states: opting in, corrections, starting over, forgetting.
 //! Refuses to let two processes apply one control: the rows go with the states' write.
 
-use crate::checkpoint::write;
+use crate::checkpoint::{Part, write};
 use crate::guard::Kept;
 use crate::letters;
 use crate::partitions::Place;
@@ -105,7 +105,8 @@ async fn apply(tx: &mut Tx<'_>, waiting: &Waiting) -> Result<Applied, Error> {
         }
         take_effects(live, &one.player, 0, &mut effects, &mut gathered);
     }
-    write(tx, live, NO_PARTITION, &states.take_changed(), &gathered).await?;
+    let part = Part { live, number: NO_PARTITION, gathered: &gathered };
+    write(tx, &[(&live.game, &states.take_changed())], &[part]).await?;
     let erased: Vec<&str> = taken.iter().filter(|one| one.control == Control::Erase).map(|one| one.player.as_str()).collect();
     letters::store::scrub(tx, &live.game, &erased).await?;
     Ok(Applied::Controls(taken.len()))

@@ -1,26 +1,44 @@
-//! Writes what was stepped, but for dead letters and offsets. Refuses nothing: it was decided before.
+//! Writes what was stepped, but for dead letters and offsets: one row set per table, however many partitions it comes from.
+//! Refuses nothing: it was decided before.
 
 use crate::players::Snapshot;
 use crate::stepper::Gathered;
 use campaigns::{GoalCount, LiveGame, Reached, StateWrite};
 use db::{Error, Tx};
+use kernel::GameId;
 use std::collections::BTreeMap;
 
-/// Writes states, achievements with their announcements, and the counts of goals under the partition's number.
-pub(crate) async fn write(tx: &mut Tx<'_>, live: &LiveGame, part: i64, snapshot: &Snapshot, gathered: &Gathered) -> Result<(), Error> {
-    let states: Vec<StateWrite<'_>> = snapshot.rows().map(|(player, loaded, state)| StateWrite { player, loaded, state }).collect();
-    campaigns::write_states(tx, &live.game, &states).await?;
-    let reached: Vec<Reached<'_>> =
-        gathered.reached.iter().map(|one| Reached { player: &one.player, cause: one.cause, achieved: one.achieved }).collect();
-    campaigns::add_achievements(tx, live, &reached).await?;
-    campaigns::add_matched(tx, &live.game, part, &counts(live, gathered)).await
+/// What happened to the records of one partition.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// What was in force in its game.
+    pub(crate) live: &'a LiveGame,
+    /// The number under which its goals are counted: the partition's.
+    pub(crate) number: i64,
+    pub(crate) gathered: &'a Gathered,
 }
 
-fn counts(live: &LiveGame, gathered: &Gathered) -> Vec<GoalCount> {
-    let mut counts: BTreeMap<(u32, u16), GoalCount> = BTreeMap::new();
+/// Writes states of players, each of whom is in one of the snapshots, achievements with their announcements, and the counts of goals.
+pub(crate) async fn write(tx: &mut Tx<'_>, snapshots: &[(&GameId, &Snapshot)], parts: &[Part<'_>]) -> Result<(), Error> {
+    let states = snapshots
+        .iter()
+        .flat_map(|&(game, snapshot)| snapshot.rows().map(move |(player, loaded, state)| StateWrite { game, player, loaded, state }));
+    campaigns::write_states(tx, &states.collect::<Vec<_>>()).await?;
+    let reached = parts.iter().flat_map(|&Part { live, gathered, .. }| {
+        gathered.reached.iter().map(move |one| Reached { live, player: &one.player, cause: one.cause, achieved: one.achieved })
+    });
+    let reached: Vec<Reached<'_>> = reached.collect();
+    campaigns::add_achievements(tx, &reached).await?;
+    campaigns::add_matched(tx, &parts.iter().flat_map(counts).collect::<Vec<_>>()).await
+}
+
+fn counts<'a>(part: &Part<'a>) -> Vec<GoalCount<'a>> {
+    let Part { live, number: of, gathered } = *part;
+    let mut counts: BTreeMap<(u32, u16), GoalCount<'_>> = BTreeMap::new();
     let mut add = |number: u32, goal: u16, matched: i64, reached: i64| {
         let lineage = live.registered(number).map_or(0, |registered| registered.lineage);
-        let count = counts.entry((number, goal)).or_insert(GoalCount { number, lineage, goal, matched: 0, reached: 0 });
+        let none = GoalCount { game: &live.game, part: of, number, lineage, goal, matched: 0, reached: 0 };
+        let count = counts.entry((number, goal)).or_insert(none);
         count.matched = count.matched.saturating_add(matched);
         count.reached = count.reached.saturating_add(reached);
     };

@@ -4,7 +4,7 @@
 use super::Letters;
 use crate::Inner;
 use crate::checkpoint::controls::lock_game;
-use crate::checkpoint::{survives, write};
+use crate::checkpoint::{Part, survives, write};
 use crate::partitions::Place;
 use crate::record::{Batch, ReadLimit};
 use crate::source::{Source, Trouble};
@@ -150,7 +150,8 @@ async fn step(tx: &mut Tx<'_>, again: &Again, records: &Batch) -> Result<Option<
         return Ok(None);
     }
     let (snapshot, gathered) = stepper.take();
-    write(tx, &again.live, i64::from(again.place.partition), &snapshot, &gathered).await?;
+    let part = Part { live: &again.live, number: i64::from(again.place.partition), gathered: &gathered };
+    write(tx, &[(&again.live.game, &snapshot)], &[part]).await?;
     Ok(Some(gathered.letters))
 }
 

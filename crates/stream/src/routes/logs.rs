@@ -18,7 +18,10 @@ pub(super) async fn take(State(stream): State<Stream>, caller: Caller, Path(game
     let inner = stream.inner.clone();
     match &caller {
         Caller::Person(who) => inner.accounts.require_manager(who, &game).await?,
-        Caller::Key(key) => key.require(&game, Scope::LogsWrite)?,
+        Caller::Key(key) => {
+            key.require(&game, Scope::LogsWrite)?;
+            inner.accounts.count_use(key.key, Scope::LogsWrite);
+        }
     }
     let coding = Coding::named(request.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()))?;
     let permit = inner.intake.requests.clone().try_acquire_owned().map_err(|_| {

@@ -60,8 +60,9 @@ impl KafkaOptions {
             ("fetch.wait.max.ms", "100"),
             ("fetch.queue.backoff.ms", "2"),
             ("fetch.error.backoff.ms", "100"),
-            ("max.partition.fetch.bytes", "2097152"),
-            ("queued.min.messages", "20000"),
+            ("max.partition.fetch.bytes", "1048576"),
+            // The client keeps some 300 bytes beside each record: about as many wait in its queue as one read takes.
+            ("queued.min.messages", "10000"),
             ("queued.max.messages.kbytes", "6144"),
             ("session.timeout.ms", &self.session_timeout_ms.to_string()),
         ];

@@ -24,7 +24,7 @@ impl Gathering {
     }
 
     /// With a stepper its players are counted; without, each record is taken for a changed player.
-    pub(super) fn pending(&self, stepper: Option<&Stepper>, behind: bool) -> Pending {
+    pub(super) fn pending(&self, stepper: Option<&Stepper>, behind: f64) -> Pending {
         let age = self.since.map(|since| since.elapsed());
         let Some(stepper) = stepper else {
             return Pending { age, changed: self.records, bytes: self.bytes, achieved: false, worth_writing: true, behind };

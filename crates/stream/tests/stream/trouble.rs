@@ -1,7 +1,7 @@
 //! What contradicts the database or the log stops one partition until a person decides.
 
 use crate::both::both_engines;
-use crate::ground::{GAME, KEYED, PARTITIONS, TOPIC, campaign, folded, outcome, plays, until};
+use crate::ground::{DAY_MS, GAME, KEYED, MATCHES, PARTITIONS, TOPIC, campaign, folded, matches, outcome, plays, until};
 use db::{Meta, Statement, row};
 
 static EPOCHS: Statement = Statement::new("test.epochs", "select epoch from log_partition where topic = $1 and partition = $2");
@@ -72,5 +72,59 @@ both_engines! {
         ground.until_read().await;
         stream.stop().await;
         assert_eq!(outcome(&ground.db, KEYED, &campaigns).await, folded(KEYED, &campaigns, &ground.records().await));
+    }
+
+    async fn a_state_of_a_match_that_others_wrote_is_loaded_again(ground: &Ground) {
+        let campaigns = [campaign(50)];
+        ground.register(MATCHES, &campaigns).await;
+        let stream = ground.stream().await;
+        for some in matches(300, 60).chunks(60) {
+            ground.append(some).await;
+            ground.until_read().await;
+            ground.db.plain("update player_state set version = version + 1").await.unwrap();
+        }
+        stream.stop().await;
+        let expected = folded(MATCHES, &campaigns, &ground.records().await);
+        assert_eq!(outcome(&ground.db, MATCHES, &campaigns).await.in_any_order(), expected.in_any_order());
+    }
+
+    async fn players_whose_records_are_not_where_the_mapping_says_count_once_all_the_same(ground: &Ground) {
+        let campaigns = [campaign(10)];
+        ground.register(KEYED, &campaigns).await;
+        let stream = ground.stream().await;
+        // Said to be keyed by player, each player's records lie in all partitions: checkpoints that go together meet in one row.
+        let scattered: Vec<(String, String)> = (0..).zip(plays(12, 30)).map(|(n, (_, record))| (format!("k{n}"), record)).collect();
+        for some in scattered.chunks(60) {
+            ground.append(some).await;
+        }
+        ground.until_read().await;
+        stream.stop().await;
+        let expected = folded(KEYED, &campaigns, &ground.records().await);
+        assert_eq!(outcome(&ground.db, KEYED, &campaigns).await.in_any_order(), expected.in_any_order());
+    }
+
+    async fn a_state_that_cannot_be_read_stops_only_the_partition_whose_match_needs_it(ground: &Ground) {
+        ground.register(MATCHES, &[campaign(10)]).await;
+        let newer = if ground.db.engine() == db::Engine::Sqlite { "x'ff01020304'" } else { "'\\xff01020304'" };
+        ground.db.plain(&format!(
+            "insert into player_state (game, player, version, state, changed_at) values ('{GAME}', 'odd', 7, {newer}, 0)"
+        )).await.unwrap();
+        let of = |n: usize, player: &str| {
+            let at = DAY_MS + i64::try_from(n).unwrap();
+            (format!("m{n}"), format!(r#"{{"id":"m{n}","at":{at},"players":[{{"name":"{player}","n":1}}]}}"#))
+        };
+        let mut records: Vec<(String, String)> = (0..80).map(|n| of(n, &format!("p{n}"))).collect();
+        records.push(of(80, "odd"));
+        ground.append(&records).await;
+        let stream = ground.stream().await;
+        until("one partition is given up", async || stream.alarms().iter().any(|alarm| alarm.contains("newer_state"))).await;
+        static NEXT: Statement = Statement::new("test.next", "select next from log_partition order by partition");
+        let ends: Vec<i64> = (0..PARTITIONS).map(|partition| ground.broker.offsets(TOPIC, partition).unwrap().end).collect();
+        until("the others are read", async || {
+            let next = ground.db.fetch(&NEXT, &[], |row| row.int(0)).await.unwrap();
+            next.iter().zip(&ends).filter(|(next, end)| next == end).count() == ends.len() - 1
+        }).await;
+        assert_eq!(stream.alarms().len(), 1);
+        stream.stop().await;
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Stage {
     pub(super) key: String,
     /// What was claimed of campaigns.
     pub(super) claimed: super::campaign_cases::Claimed,
+    /// A grant that was worked off.
+    pub(super) grant: String,
     pub(super) webhook: String,
     /// A delivery that was given up.
     pub(super) parked: String,
@@ -312,5 +314,21 @@ pub(super) const CASES: &[Case] = &[
         "library.minutes-are-the-sum-of-plays",
         |s| format!("insert into play (user_id, product, seq, minutes, at) values ({}, {}, 1, 0, 1)", s.id(&s.player), s.castle),
         players_castle,
+    ),
+    case("registry.who-is-there-has-a-lease", |_| "delete from lease where instance = 'reg-1'".to_owned(), |_| "reg-1".to_owned()),
+    case(
+        "registry.who-is-there-has-a-lease",
+        |_| "update instance set status = 'gone' where id = 'reg-1'".to_owned(),
+        |_| "reg-1".to_owned(),
+    ),
+    case(
+        "registry.versions-are-given-out-once",
+        |_| "update instance set version = version + 1000 where id = 'reg-2'".to_owned(),
+        |_| "reg-2".to_owned(),
+    ),
+    case(
+        "registry.versions-are-given-out-once",
+        |_| "update instance set version = (select min(version) from instance)".to_owned(),
+        |_| "reg-1".to_owned(),
     ),
 ];

@@ -69,7 +69,8 @@ fn retry_after_lengthens_a_pause_and_never_shortens_it() {
 
 fn event(n: u8, aggregate: &str, version: i64) -> Event {
     let body = String::new();
-    Event { id: Uuid::from_bytes([n; 16]), game: game("kart"), topic: Topic::ClaimGranted, aggregate: aggregate.to_owned(), version, body }
+    let aggregate = aggregate.to_owned();
+    Event { id: Uuid::from_bytes([n; 16]), game: game("kart"), topic: Topic::ClaimGranted, aggregate, version, body, trace: None }
 }
 
 fn wants(waiting: i64) -> Wants {

@@ -1,0 +1,78 @@
+//! Active checks and what else time brings: every instance is asked whether it is ready, and snapshots of the registry are followed.
+//! Refuses to outlive the gateway.
+
+use crate::body::Ingress;
+use crate::cluster::Cluster;
+use crate::gateway::Inner;
+use crate::peers::Peer;
+use crate::policy::Policy;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::Request;
+use hyper::header;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// How soon a new snapshot and a trial that is due are noticed.
+const TICK: Duration = Duration::from_millis(50);
+/// Bytes of an answer that are read so that its connection can be used again.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Runs until the gateway is gone.
+pub(crate) async fn run(gateway: Weak<Inner>) {
+    let mut probed_at: Option<Instant> = None;
+    loop {
+        let Some(inner) = gateway.upgrade() else { return };
+        inner.follow();
+        for cluster in inner.clusters() {
+            cluster.tick();
+        }
+        if probed_at.is_none_or(|at| at.elapsed() >= inner.policy.probes.interval) {
+            probed_at = Some(Instant::now());
+            for cluster in inner.clusters() {
+                probe_all(cluster, &inner.policy);
+            }
+        }
+        drop(inner);
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+fn probe_all(cluster: &Arc<Cluster>, policy: &Arc<Policy>) {
+    for peer in cluster.all().iter().filter(|peer| peer.probe_path.is_some()) {
+        // One that is still being asked is frozen or far: a second question would not help.
+        if peer.begin_probe() {
+            let (cluster, peer, policy) = (cluster.clone(), peer.clone(), policy.clone());
+            tokio::spawn(async move {
+                let good = tokio::time::timeout(policy.probes.timeout, ask(&peer, &policy)).await.unwrap_or(false);
+                peer.end_probe();
+                cluster.probed(&peer, good);
+            });
+        }
+    }
+}
+
+/// Whether it says that it is ready.
+async fn ask(peer: &Peer, policy: &Policy) -> bool {
+    let Some(path) = &peer.probe_path else { return true };
+    let idle = peer.pool.idle().await;
+    let used = idle.is_some();
+    let Some(good) = ask_by(peer, path, policy, idle).await else {
+        // A connection that was idle may have been closed meanwhile.
+        return used && ask_by(peer, path, policy, None).await.unwrap_or(false);
+    };
+    good
+}
+
+async fn ask_by(peer: &Peer, path: &str, policy: &Policy, idle: Option<crate::pool::Sender>) -> Option<bool> {
+    let mut sender = match idle {
+        Some(sender) => sender,
+        None => peer.pool.connect(policy.timeouts.connect).await.ok()?,
+    };
+    let request = Request::get(path).header(header::HOST, &*peer.address).header(header::USER_AGENT, "guildhall-gateway");
+    let answer = sender.send_request(request.body(Ingress::Empty).ok()?).await.ok()?;
+    let good = answer.status().is_success();
+    if Limited::new(answer.into_body(), ANSWER_MAX).collect().await.is_ok() {
+        peer.pool.give_back(sender);
+    }
+    Some(good)
+}
