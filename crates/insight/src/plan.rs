@@ -18,7 +18,6 @@ pub struct Plan {
     /// The engine's own words, line by line.
     pub text: Vec<String>,
     /// Its steps; each comes after those within it.
-    #[schema(no_recursion)]
     pub tree: Vec<Step>,
 }
 

@@ -54,7 +54,9 @@ impl Samples {
             let Some(table) = schema.table(&name).filter(|_| !columns.is_empty()) else { continue };
             let columns: Vec<String> = columns.into_iter().collect();
             let cells = database.query(&question(database.engine(), table, &columns)).await?;
-            let rows = cells.into_iter().map(|cells| cells.into_iter().map(|cell| cell.unwrap_or_else(|| "null".to_owned())).collect());
+            let rows = cells.into_iter().map(|cells| {
+                cells.into_iter().map(|cell| cell.filter(|cell| cell != "NULL").unwrap_or_else(|| "null".to_owned())).collect()
+            });
             samples.tables.insert(name, Sample { columns, rows: rows.collect(), of: table.rows.max(1.0) });
         }
         Ok(samples)

@@ -6,7 +6,7 @@
 use db::{Access, Engine, Inspector};
 use insight::{Depth, Look};
 use std::time::Duration;
-use testkit::{World, both_engines};
+use testkit::both_engines;
 use web::Role;
 
 const ROWS: &str = "

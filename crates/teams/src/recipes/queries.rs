@@ -116,11 +116,11 @@ impl Recipes {
     /// The cursor or the size is wrong, or the database fails.
     pub async fn list(&self, after: Option<&Cursor>, size: Option<u32>) -> Result<Page<Listed>, Error> {
         let size = page::size(size)?;
-        let after = after.map_or("", |cursor| cursor.0.as_str());
-        if !after.is_empty() && check_name(after).is_err() {
-            let told = format!("cursor {after:?} was not given out by this list: pass `next` of the page before, or none");
+        if let Some(Cursor(unknown)) = after.filter(|cursor| check_name(&cursor.0).is_err()) {
+            let told = format!("cursor {unknown:?} was not given out by this list: pass `next` of the page before, or none");
             return Err(Refusal::new(Code::BadCursor, told).into());
         }
+        let after = after.map_or("", |cursor| cursor.0.as_str());
         let map = |row: &Row<'_>| {
             let Definition { description, games, .. } = stored(&row.text(5)?)?.definition;
             Ok(Listed { recipe: recipe(row)?, description, games })

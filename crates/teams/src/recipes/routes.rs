@@ -58,6 +58,12 @@ struct NewBody {
 /// The next version of a recipe.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "definition": {
+    "description": "Players of a level and above, by name",
+    "sql": "select player, nickname, level from players where level >= :level",
+    "parameters": [{ "name": "level", "type": "integer", "description": "the lowest level", "default": "1" }],
+    "order": ["player"], "scopes": ["players:read"], "cache_s": 30, "allow_full_scan": true,
+} }))]
 struct NextBody {
     /// What it does from now on.
     definition: Definition,
