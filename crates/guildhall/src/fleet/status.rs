@@ -85,7 +85,7 @@ mod tests {
         let metadata = [(NAME, name), (PID, "17")].map(|(key, value)| (key.to_owned(), value.to_owned()));
         Instance {
             service: service.into(),
-            id: format!("{name}-0af3").into(),
+            id: format!("{name}-0af3"),
             address: "127.0.0.1:4000".into(),
             secure: false,
             version: "0.1.0".into(),
