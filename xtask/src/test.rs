@@ -177,13 +177,10 @@ fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
 /// Some of the tests once more, with the application behind a gateway.
 fn run_through_gateway(services: &Services) -> Result<Results, String> {
     let mut results = Results::default();
-    results.succeeded = true;
-    for arguments in through::runs(test_threads()) {
-        let mut command = Command::new(env_cargo());
-        command.current_dir(repository::root()).args(arguments).env(through::VARIABLE.0, through::VARIABLE.1);
-        let status = child::run(on(&mut command, services), |line| results.read(line))?;
-        results.succeeded &= status.success();
-    }
+    let mut command = Command::new(env_cargo());
+    command.current_dir(repository::root()).args(through::run(test_threads())).env(through::VARIABLE.0, through::VARIABLE.1);
+    let status = child::run(on(&mut command, services), |line| results.read(line))?;
+    results.succeeded = status.success();
     Ok(results)
 }
 

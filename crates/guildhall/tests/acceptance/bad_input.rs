@@ -185,6 +185,7 @@ fn parts_of_nonsense(part: &str) -> &'static [&'static str] {
         "game" => &["x", "Kart", "-kart", "a%00b", "a%20b", "%F0%9F%8E%AE", "a..%2f"],
         "role" => &["player2", "Admin", "%00", "1"],
         "placement" => &["%00", "a%20b", "Lobby", "..%2f..%2f", "%F0%9F%8E%AE"],
+        "recipe" => &["7", "%00", "a%20b", "Top", "-top", "..%2f..%2f", "%F0%9F%8E%AE"],
         "instance" => &["%00", "a%20b", "..%2f..%2f", "%F0%9F%8E%AE"],
         // Any text is a name; one that cannot be stored is another test's.
         "campaign" | "player" | "goal" | "preset" => &[],

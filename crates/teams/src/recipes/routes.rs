@@ -1,6 +1,7 @@
 //! HTTP of recipes: decode, call, reply.
 
 use super::Recipes;
+use super::decide::check_name;
 use super::model::{Definition, Detail, ForGame, Listed, Recipe};
 use accounts::{Accounts, Caller};
 use axum::extract::{FromRef, State};
@@ -25,6 +26,19 @@ pub(super) fn routes(recipes: Recipes) -> web::Routes {
 impl FromRef<Recipes> for Accounts {
     fn from_ref(recipes: &Recipes) -> Accounts {
         recipes.inner.accounts.clone()
+    }
+}
+
+/// A recipe's name as it stands in a path.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Named(String);
+
+impl TryFrom<String> for Named {
+    type Error = String;
+    fn try_from(name: String) -> Result<Named, String> {
+        check_name(&name).map_err(|refusal| refusal.detail)?;
+        Ok(Named(name))
     }
 }
 
@@ -106,20 +120,20 @@ async fn register(State(recipes): State<Recipes>, operator: Operator, ask: Ask<N
 
 /// A recipe with its versions, how often each ran in the last 90 days and how long it took, for operators.
 #[utoipa::path(get, path = "/v1/recipes/{recipe}", tag = "recipes", security(("token" = [])), params(("recipe" = String, Path)), responses((status = 200, body = Detail), (status = 404, body = web::ProblemBody)))]
-async fn detail(State(recipes): State<Recipes>, _: Operator, Path(recipe): Path<String>) -> Answer<Detail> {
-    Reply::ok(recipes.detail(&recipe).await?)
+async fn detail(State(recipes): State<Recipes>, _: Operator, Path(recipe): Path<Named>) -> Answer<Detail> {
+    Reply::ok(recipes.detail(&recipe.0).await?)
 }
 
 /// Registers the next version of a recipe, for operators; it is checked as the first one was. It brings a retired recipe back.
 #[utoipa::path(put, path = "/v1/recipes/{recipe}", tag = "recipes", security(("token" = [])), params(("recipe" = String, Path)), request_body = NextBody, responses((status = 200, body = Recipe), (status = 404, body = web::ProblemBody), (status = 422, body = web::ProblemBody)))]
-async fn replace(State(recipes): State<Recipes>, operator: Operator, Path(recipe): Path<String>, ask: Ask<NextBody>) -> Answer<Recipe> {
-    Reply::ok(recipes.register(ask.meta, operator.0.user, &recipe, ask.body.definition, true).await?)
+async fn replace(State(recipes): State<Recipes>, operator: Operator, Path(recipe): Path<Named>, ask: Ask<NextBody>) -> Answer<Recipe> {
+    Reply::ok(recipes.register(ask.meta, operator.0.user, &recipe.0, ask.body.definition, true).await?)
 }
 
 /// Lets a recipe run no more, for operators. Its versions stay.
 #[utoipa::path(post, path = "/v1/recipes/{recipe}/retire", tag = "recipes", security(("token" = [])), params(("recipe" = String, Path)), request_body = Nothing, responses((status = 200, body = Recipe), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
-async fn retire(State(recipes): State<Recipes>, operator: Operator, Path(recipe): Path<String>, ask: Ask<Nothing>) -> Answer<Recipe> {
-    Reply::ok(recipes.retire(ask.meta, operator.0.user, &recipe).await?)
+async fn retire(State(recipes): State<Recipes>, operator: Operator, Path(recipe): Path<Named>, ask: Ask<Nothing>) -> Answer<Recipe> {
+    Reply::ok(recipes.retire(ask.meta, operator.0.user, &recipe.0).await?)
 }
 
 /// The views that recipes may read, with their columns, for operators. Each shows the rows of the game that the recipe is run for.
@@ -146,12 +160,12 @@ async fn of_game(State(recipes): State<Recipes>, caller: Caller, Path(game): Pat
 async fn run(
     State(recipes): State<Recipes>,
     caller: Caller,
-    Path((game, recipe)): Path<(GameId, String)>,
+    Path((game, recipe)): Path<(GameId, Named)>,
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let answer = recipes.run(&caller, &game, &recipe, &query, text(header::ACCEPT)).await?;
+    let answer = recipes.run(&caller, &game, &recipe.0, &query, text(header::ACCEPT)).await?;
     let known = text(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| is_tag(tag, &answer.etag)));
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
