@@ -126,9 +126,14 @@ async fn a_database_that_hangs_is_seen_in_queues_pools_and_times() {
     town.charge(100).await;
     let url = town.store.url().expect("it is on Postgres").to_owned();
     let lock = "begin; lock table wallet in access exclusive mode; select pg_sleep(3); commit";
-    let locked = tokio::spawn(async move { db::run_once(&url, lock).await.expect("the table is there") });
+    let locked = tokio::spawn({
+        let url = url.clone();
+        async move { db::run_once(&url, lock).await.expect("the table is there") }
+    });
+    let held = "select 1 from pg_locks where relation = 'wallet'::regclass and mode = 'AccessExclusiveLock' and granted";
+    until("the table is locked", async || db::run_once(&url, held).await.is_ok_and(|locks| locks == 1)).await;
     let charges = futures::future::join_all((0..60).map(|_| town.charge(1)));
-    let reads = futures::future::join_all((0..4).map(|_| town.ask(Method::GET, "/v1/wallet", Value::Null)));
+    let reads = futures::future::join_all((0..8).map(|_| town.ask(Method::GET, "/v1/wallet", Value::Null)));
     let (charged, _) = tokio::join!(charges, reads);
     assert!(charged.iter().any(|(status, _)| *status == 503), "a queue of four is full");
     for alert in ["GuildhallQueueFull", "GuildhallPoolBusy", "GuildhallTransactionsSlow", "GuildhallSlow"] {
