@@ -306,6 +306,14 @@ fn any_file() -> impl Strategy<Value = BTreeMap<u32, BTreeMap<String, serde_json
     proptest::collection::btree_map(any::<u32>(), entry, 0..6)
 }
 
+#[test]
+fn text_after_the_object_is_told_where_it_begins_however_much_is_read_at_once() {
+    for step in [1, 2, 3, 1 << 20] {
+        let error = read("{} x\"{", in_steps_of(step)).error.expect("it does not end with the object");
+        assert!(error.to_string().starts_with("byte 3: expected the end of the file"), "step {step}: {error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

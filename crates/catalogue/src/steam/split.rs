@@ -133,7 +133,8 @@ impl Splitter {
                 self.depth = 1;
                 self.gap_start = position + 1;
             }
-            Stage::After => return Err(self.broken(position, "the end of the file")),
+            // The bracket may stand in the midst of what should not be there: told is where that begins.
+            Stage::After => return self.check_rest(false),
             Stage::Inside if matches!(byte, b'{' | b'[') => {
                 if self.depth == 1 {
                     self.open_entry(index, byte == b'{')?;

@@ -69,9 +69,12 @@ async fn changed(label: &str, log: Log) {
     let mut campaign = on_server("first", "probe", "login", now());
     let registered = change(&hub, &told, Method::POST, "", json!({ "campaign": campaign })).await;
     probes.send_until(&hub, registered + AFTER).await;
+    // What a busy machine judges late is judged by the version of then: the next change waits for it.
+    until_committed(&db, probes.0.len() as u64).await;
     campaign["title"] = json!("Another title");
     let replaced = change(&hub, &other, Method::PUT, "/first", json!({ "campaign": campaign, "policy": "keep" })).await;
     probes.send_until(&hub, replaced + AFTER).await;
+    until_committed(&db, probes.0.len() as u64).await;
     let stopped = change(&hub, &told, Method::POST, "/first/stop", json!({})).await;
     probes.send_until(&hub, stopped + AFTER).await;
     let end = Instant::now();
