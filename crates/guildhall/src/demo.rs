@@ -1,4 +1,4 @@
-//! `guildhall demo`: the whole store at work in a temporary folder, told step by step with the figures of this very run.
+//! `guildhall demo`: store, campaigns and team API at work in a temporary folder, told step by step with the figures of this very run.
 //! Refuses to touch data of yours, and to tell a step that did not come out as it should: it ends with an error instead.
 
 mod client;
@@ -7,6 +7,7 @@ mod quest;
 mod sale;
 mod stage;
 mod story;
+mod team;
 mod teller;
 
 use crate::cli::{Settings, asked_to_stop};
@@ -43,7 +44,7 @@ pub struct Demo {
 pub(crate) async fn run(settings: &Settings, demo: Demo) -> Result<ExitCode, String> {
     let teller = Teller::new();
     let begun = Instant::now();
-    teller.title("guildhall demo: a game store at work");
+    teller.title("guildhall demo: a publisher's backend at work");
     let stage = Stage::set(settings, &demo, &teller).await?;
     let stop = Arc::new(Notify::new());
     let (app, listener, told) = (stage.app.clone(), stage.listener, stop.clone());
@@ -79,7 +80,9 @@ enum Ending {
 async fn tell(scene: &stage::Scene, demo: &Demo, teller: &Teller, begun: Instant) -> Result<Ending, String> {
     let (staff, player) = story::tell(scene, teller).await?;
     quest::tell(scene, teller, &staff, &player).await?;
+    team::tell(scene, teller, &staff).await?;
     sale::tell(scene, teller, &staff, demo.buyers as usize, demo.connections as usize).await?;
+    team::slow(scene, teller, &staff).await?;
     teller.chapter("Does everything add up?");
     let started = Instant::now();
     let breaches = checks::check(&scene.app.db).await.map_err(|e| e.to_string())?;

@@ -113,7 +113,9 @@ impl Hub {
     }
 
     pub(crate) async fn serve_with(&self, more: &[(&str, String)]) -> Server {
-        let mut set = vec![("GUILDHALL_STREAM_TOPIC_PREFIX", self.prefix.clone())];
+        // A crowd asks through one key, as fast as the machine lets it.
+        let unlimited = ("GUILDHALL_ACCOUNTS_KEY_REQUESTS_PER_S", "0".to_owned());
+        let mut set = vec![("GUILDHALL_STREAM_TOPIC_PREFIX", self.prefix.clone()), unlimited];
         match &self.log {
             Log::Kafka(address) => {
                 set.extend([("GUILDHALL_KAFKA_BROKERS", address.clone()), ("GUILDHALL_KAFKA_GROUP", self.group.clone())]);

@@ -57,21 +57,29 @@ impl Hypothetical {
             let ddl = literal(&candidate.ddl(Engine::Postgres, false));
             imagine.push_str(&format!("; select indexname from {schema}.hypopg_create_index({ddl})"));
         }
-        let named = database.query(&imagine).await?;
-        let names: Vec<String> = named.into_iter().skip(1).filter_map(|mut cells| cells.swap_remove(0)).collect();
-        let verdict = judged(database, asked, &names).await;
-        database.run(&format!("select {schema}.hypopg_reset()")).await?;
+        let verdict = match database.query(&imagine).await {
+            Ok(named) => {
+                let names: Vec<String> = named.into_iter().skip(1).filter_map(|mut cells| cells.swap_remove(0)).collect();
+                judged(database, asked, &names).await
+            }
+            Err(error) => Err(error),
+        };
+        self.forget(database).await?;
         verdict
     }
 
     pub(super) async fn size(&self, database: &mut Inspector, candidate: &Candidate) -> Option<u64> {
         let schema = &self.schema;
         let ddl = literal(&candidate.ddl(Engine::Postgres, false));
-        let question = format!(
-            "select {schema}.hypopg_reset(); select {schema}.hypopg_relation_size(indexrelid) from {schema}.hypopg_create_index({ddl})"
-        );
-        let rows = database.query(&question).await.ok()?;
-        rows.last()?.first()?.as_ref()?.parse().ok()
+        let question = format!("select {schema}.hypopg_relation_size(indexrelid) from {schema}.hypopg_create_index({ddl})");
+        let rows = database.query(&question).await;
+        self.forget(database).await.ok()?;
+        rows.ok()?.last()?.first()?.as_ref()?.parse().ok()
+    }
+
+    /// An imagined index that stayed would be in every plan of this connection from now on.
+    async fn forget(&self, database: &mut Inspector) -> Result<(), Error> {
+        database.run(&format!("select {}.hypopg_reset()", self.schema)).await
     }
 }
 
