@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--quick] [FILTER…]   format, tidy, clippy and every test; starts and stops its own Postgres and Kafka, and
-                                       finds or installs the programs that tests start (Prometheus, nginx, a mail server)
+                                       finds or installs the programs that tests start (Prometheus, nginx, a browser, a mail server)
                                        --quick leaves out clippy and all of these; FILTER narrows the tests by name
 cargo xtask services [--detach]        starts the Postgres and the Kafka that tests need, and prints the variables to export
 cargo xtask services stop              stops those that were left running with --detach

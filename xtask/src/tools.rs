@@ -17,7 +17,7 @@ pub(crate) struct Tool {
 }
 
 /// All of them. `promtool` lies beside `prometheus`.
-pub(crate) static TOOLS: [Tool; 3] = [
+pub(crate) static TOOLS: [Tool; 4] = [
     Tool {
         name: "prometheus",
         variable: "GUILDHALL_TEST_PROMETHEUS",
@@ -29,6 +29,12 @@ pub(crate) static TOOLS: [Tool; 3] = [
         variable: "GUILDHALL_TEST_NGINX",
         find: || on_path("nginx").or_else(|| Some(PathBuf::from("/usr/sbin/nginx")).filter(|path| path.is_file())),
         install: || packages::install("nginx", &["nginx-light"]),
+    },
+    Tool {
+        name: "chromedriver",
+        variable: "GUILDHALL_TEST_BROWSER",
+        find: || on_path("chromedriver").filter(|_| on_path("chromium").is_some() || on_path("google-chrome").is_some()),
+        install: || packages::install("chromedriver", &["chromium", "chromium-driver"]),
     },
     Tool { name: "aiosmtpd", variable: "GUILDHALL_TEST_SMTP", find: find_smtp, install: install_smtp },
 ];

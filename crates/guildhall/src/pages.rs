@@ -36,8 +36,9 @@ pub fn described() -> web::Routes {
         .title("Guildhall")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "The game store: accounts, catalogue, wishlists, orders, wallet, payments, refunds, limited sales and the library.\n\n\
-             Send `Authorization: Bearer TOKEN` with the token of a login, and an `Idempotency-Key` of your own with every request that \
+            "A game publisher's backend: the store (accounts, catalogue, wishlists, orders, wallet, payments, refunds, limited sales, \
+             library), reward campaigns driven by the logs of games, the API of game teams, and why the database is slow.\n\n\
+             Send `Authorization: Bearer TOKEN` with the token of a login, or a game's API key where a route takes one, and an `Idempotency-Key` of your own with every request that \
              changes something: repeating it returns the first answer.",
         ))
         .build();

@@ -7,7 +7,9 @@ mod acceptance {
     mod authorisation;
     mod backup;
     mod bad_input;
+    mod browser;
     mod checks;
+    mod docs_page;
     mod dump;
     mod fuzz;
     mod ground;

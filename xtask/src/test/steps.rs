@@ -8,7 +8,7 @@ use crate::interrupt;
 const WITHOUT: [(&str, &str); 3] = [
     ("postgres", "Without Postgres the tests ran on SQLite alone; nothing is known about the other half."),
     ("kafka", "Without Kafka the logs came from files and the embedded log alone; nothing is known about the real broker."),
-    ("tools", "Without one of the tools (Prometheus, nginx, a mail server) its tests said so and were left out."),
+    ("tools", "Without one of the tools (Prometheus, nginx, a browser, a mail server) its tests said so and were left out."),
 ];
 
 /// How a step ended.

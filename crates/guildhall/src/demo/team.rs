@@ -33,7 +33,8 @@ pub(super) async fn tell(scene: &Scene, teller: &Teller, staff: &Staff) -> Resul
 async fn profile(told: &mut Told<'_>, key: &str) -> Result<(), String> {
     let profile = json!({ "players": [{ "player": NAME, "nickname": "Jane", "level": 12, "server": "seoul-3" }] });
     told.step(Ask::put(format!("/v1/games/{OWN}/players"), profile).by(key), 200, |_| "what the game knows of her".to_owned()).await?;
-    let found = |page: &Value| format!("found by how her name begins: {}, level {}", page["items"][0]["nickname"], page["items"][0]["level"]);
+    let found =
+        |page: &Value| format!("found by how her name begins: {}, level {}", page["items"][0]["nickname"], page["items"][0]["level"]);
     told.step(Ask::get(format!("/v1/games/{OWN}/players?nickname=ja")).by(key), 200, found).await?;
     Ok(())
 }
