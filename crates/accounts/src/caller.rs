@@ -8,8 +8,7 @@ use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use db::{Error, Meta, Statement, row};
 use kernel::{Code, GameId, Refusal};
-use serde::de::DeserializeOwned;
-use web::{Open, Problem, Role, Who};
+use web::{Body, Open, Problem, Role, Who};
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +74,7 @@ pub struct Asked<T> {
     pub body: T,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Asked<T>
+impl<T: Body, S: Send + Sync> FromRequest<S> for Asked<T>
 where
     Accounts: FromRef<S>,
 {

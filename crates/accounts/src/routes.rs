@@ -9,8 +9,6 @@ mod sessions;
 use crate::Accounts;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use kernel::Cursor;
-use serde::Deserialize;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use utoipa_axum::router::OpenApiRouter;
@@ -43,15 +41,4 @@ impl<S: Sync> FromRequestParts<S> for From {
         let connected = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         Ok(From(found.or_else(passed).or_else(connected)))
     }
-}
-
-/// Which page of a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageQuery {
-    /// `next` of the page before.
-    cursor: Option<Cursor>,
-    /// Items per page, 1 to 100, 10 by default.
-    size: Option<u32>,
 }

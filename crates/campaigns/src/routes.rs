@@ -12,7 +12,7 @@ use crate::checkpoint::check_player;
 use accounts::{Accounts, Caller, Scope};
 use axum::extract::FromRef;
 use db::Error;
-use kernel::{Cursor, GameId, Refusal};
+use kernel::{GameId, Refusal};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use web::Who;
@@ -34,17 +34,6 @@ impl FromRef<Campaigns> for Accounts {
     fn from_ref(campaigns: &Campaigns) -> Accounts {
         campaigns.inner.accounts.clone()
     }
-}
-
-/// Which page of a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageQuery {
-    /// `next` of the page before.
-    cursor: Option<Cursor>,
-    /// Items per page, 1 to 100, 10 by default.
-    size: Option<u32>,
 }
 
 /// Why something is done for somebody.

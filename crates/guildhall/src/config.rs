@@ -9,6 +9,7 @@ mod gateway;
 mod keys;
 mod mistakes;
 mod reader;
+mod retention;
 mod smtp_url;
 mod sources;
 mod telemetry;
@@ -20,6 +21,7 @@ pub use fleet::{Fleet, Layout, Registry};
 pub use gateway::Gateway;
 pub(crate) use gateway::parts as gateway_parts;
 pub use mistakes::{Mistake, Mistakes, Origin};
+pub use retention::Retention;
 pub use smtp_url::SmtpUrl;
 pub use sources::{Override, environment};
 pub use telemetry::Telemetry;
@@ -317,15 +319,6 @@ pub enum LogFormat {
     Text,
     /// A JSON object per line.
     Json,
-}
-
-/// Section `[retention]`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Retention {
-    /// How long a repeated idempotency key is answered with the first answer, in hours.
-    pub idempotency_h: u32,
-    /// How long records that did not fit are kept, in hours.
-    pub dead_letters_h: u32,
 }
 
 impl Config {

@@ -20,6 +20,8 @@ use tokio::task::JoinHandle;
 const CATALOGUE_POLL: Duration = Duration::from_millis(200);
 /// Who registered at another registry is seen within this time.
 const REGISTRY_POLL: Duration = Duration::from_millis(100);
+/// The same where one process serves everything: what it takes itself it knows at once, and others are not expected.
+const REGISTRY_POLL_ALONE: Duration = Duration::from_secs(2);
 /// A session that another process ended is refused within this time.
 const SESSIONS_POLL: Duration = Duration::from_secs(1);
 /// Subscriptions that another process made are written for within this time.
@@ -137,7 +139,8 @@ fn keep_fresh(app: &App, jobs: &Jobs) {
 /// Of the service registry: it follows what others wrote, and puts out whose lease ran out.
 pub(crate) fn registry(app: &App, jobs: &Jobs) {
     let registry = app.registry.clone();
-    jobs.every("refresh the registry", REGISTRY_POLL, move || {
+    let poll = if app.config.server.services.are_all() { REGISTRY_POLL_ALONE } else { REGISTRY_POLL };
+    jobs.every("refresh the registry", poll, move || {
         let registry = registry.clone();
         async move { registry.refresh().await }
     });
@@ -222,12 +225,20 @@ pub(crate) fn campaigns(app: &App, jobs: &Jobs) {
     });
 }
 
-/// Of the service teams: grants that run are worked off, and it is written down how often recipes ran.
+/// Of the service teams: grants that run are worked off, those that ended long ago go, and it is written down how often recipes ran.
 pub(crate) fn teams(app: &App, jobs: &Jobs) {
     let teams = app.teams.clone();
     jobs.every("work off grants", Duration::from_millis(app.config.teams.grant_poll_ms), move || {
         let teams = teams.clone();
         async move { teams.work_off_grants().await }
+    });
+    let (purge, db, hours) = (app.db.queue(teams::commands::grants::PurgeGrants), app.db.clone(), i64::from(app.config.retention.grants_h));
+    jobs.every("purge grants", PURGE_EVERY, move || {
+        let (purge, before) = (purge.clone(), db.now().plus_us(-hours * HOUR_US));
+        async move {
+            while purge.send(db::Meta::ours("purge"), before).await? == teams::commands::grants::PurgeGrants::MAX {}
+            Ok(())
+        }
     });
     let recipes = app.recipes.clone();
     jobs.every("count recipes", Duration::from_millis(app.config.teams.recipe_count_ms), move || {

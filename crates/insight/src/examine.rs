@@ -32,11 +32,13 @@ pub struct Depth {
     pub advice: bool,
     /// What else is wrong.
     pub findings: bool,
+    /// A transaction is told of that has been open for more seconds than this.
+    pub long_s: u32,
 }
 
 impl Depth {
-    /// Everything.
-    pub const ALL: Depth = Depth { plans: true, advice: true, findings: true };
+    /// Everything; a transaction is long after a minute.
+    pub const ALL: Depth = Depth { plans: true, advice: true, findings: true, long_s: 60 };
 }
 
 /// A report with what is needed to act on it.
@@ -110,7 +112,7 @@ pub async fn examine(database: &mut Inspector, mut items: Vec<Item>, repeated: &
         }
     }
     if depth.findings {
-        report.findings = findings::find(database, &schema, used.as_ref(), repeated).await?;
+        report.findings = findings::find(database, &schema, used.as_ref(), repeated, depth.long_s).await?;
     }
     Ok(Examination { report, asked, chosen })
 }

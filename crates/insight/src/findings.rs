@@ -9,8 +9,6 @@ use db::statistics::Repeated;
 use db::{Cells, Engine, Error, Inspector};
 use std::collections::HashSet;
 
-/// A transaction is long after so many seconds.
-const LONG_S: u32 = 60;
 /// A waiting lock is told after so many seconds.
 const WAIT_S: u32 = 1;
 /// An index smaller than this is not worth a word.
@@ -42,13 +40,14 @@ pub(crate) async fn find(
     schema: &Schema,
     used: Option<&HashSet<String>>,
     repeated: &[Repeated],
+    long_s: u32,
 ) -> Result<Vec<Finding>, Error> {
     let mut found = of_schema(schema);
     found.extend(repeated.iter().map(of_repeats));
     match database.engine() {
         Engine::Postgres => {
             found.extend(unused_on_postgres(schema));
-            found.extend(of_server(database).await?);
+            found.extend(of_server(database, long_s).await?);
         }
         Engine::Sqlite => {
             if let Some(used) = used {
@@ -119,11 +118,11 @@ fn unused_by_plans(schema: &Schema, used: &HashSet<String>) -> Vec<Finding> {
     schema.tables.values().flat_map(of_table).collect()
 }
 
-async fn of_server(database: &mut Inspector) -> Result<Vec<Finding>, Error> {
+async fn of_server(database: &mut Inspector, long_s: u32) -> Result<Vec<Finding>, Error> {
     let text = |cells: &Cells, at: usize| cells[at].clone().unwrap_or_default();
     let number = |cells: &Cells, at: usize| text(cells, at).parse::<f64>().unwrap_or(0.0);
     let mut found = Vec::new();
-    for cells in database.query(&LONG.replace("LONG", &LONG_S.to_string())).await? {
+    for cells in database.query(&LONG.replace("LONG", &long_s.to_string())).await? {
         let (pid, who, state) = (text(&cells, 0), text(&cells, 1), text(&cells, 2));
         let says =
             format!("{who} has a transaction open for {} s, now {state}: rows that died since cannot be cleared away", text(&cells, 3));

@@ -18,7 +18,7 @@ mod step;
 pub use campaign::{Campaign, same_shape};
 pub use control::{Control, control};
 pub use event::{Event, Fault, Value};
-pub use mapping::{Mapper, Mapping, Reason, Scratch, Unfit, event_id, preset, presets};
+pub use mapping::{Mapper, Mapping, Profile, Reason, Scratch, Seen, Unfit, event_id, preset, presets};
 pub use plan::{Plan, PlanGoal, Registered};
 pub use progress::{CampaignProgress, GoalProgress, progress};
 pub use samples::samples;

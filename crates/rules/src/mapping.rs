@@ -10,6 +10,7 @@ mod json;
 mod number;
 mod plan;
 mod presets;
+mod profile;
 mod record;
 mod shape;
 mod slot;
@@ -22,6 +23,7 @@ pub use events::event_id;
 use kernel::Instant;
 use plan::Plan;
 pub use presets::{preset, presets};
+pub use profile::{Profile, Seen};
 pub use slot::Scratch;
 use std::sync::Arc;
 pub use unfit::{Reason, Unfit};
@@ -55,6 +57,11 @@ impl Mapping {
     /// Whether all records of a player lie in one partition.
     pub fn keyed_by_player(&self) -> bool {
         self.plan.keyed_by_player
+    }
+
+    /// What of players' profiles is kept up to date from the events, if anything is.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.plan.profile.as_ref()
     }
 
     /// Event ids that are remembered per player, to recognise repeats.

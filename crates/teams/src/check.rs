@@ -80,7 +80,7 @@ static GRANTED: Invariant = Invariant {
 
 static LISTED: Invariant = Invariant {
     name: "teams.grants-count-their-lists",
-    says: "a grant's list has as many players as the grant says, in places from 1 without a gap, and refusals among those seen to",
+    says: "the list of a grant that is not being removed has as many players as the grant says, in places from 1 without a gap, and refusals among those seen to",
     breaches: Statement::new(
         "check.grants_listed",
         "select lower({hex t.id}), t.total || ' and ' || t.refused || ' refused, listed ' || t.listed || ' to ' || t.last || ' and ' || t.without || ' refused'
@@ -88,6 +88,7 @@ static LISTED: Invariant = Invariant {
              select g.id, g.total, g.refused, count(r.place) as listed, coalesce(max(r.place), 0) as last,
                     count(case when r.refused is not null and r.place <= g.done then 1 end) as without
              from cash_grant g left join cash_grant_row r on r.grant_id = g.id
+             where g.state <> 'removed'
              group by g.id, g.total, g.refused
          ) t
          where t.listed <> t.total or t.last <> t.total or t.without <> t.refused",

@@ -13,6 +13,7 @@ mod routes;
 use accounts::Accounts;
 use answers::Answers;
 use campaigns::Campaigns;
+pub use commands::players::keep_seen;
 use commands::{banners, currencies, grants, players};
 use db::{Db, Queue};
 use kernel::GameId;

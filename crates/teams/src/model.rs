@@ -1,6 +1,7 @@
 //! The team API's data: profiles, currencies and grants; banners have a file of their own.
 
 pub mod banners;
+pub mod csv;
 
 use kernel::{Currency, GrantId, Instant, UserId};
 use serde::de::DeserializeOwned;

@@ -10,8 +10,7 @@ use crate::Teams;
 use accounts::{Accounts, Caller, Scope};
 use axum::extract::FromRef;
 use db::Error;
-use kernel::{Cursor, GameId};
-use serde::Deserialize;
+use kernel::GameId;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) fn routes(teams: Teams) -> web::Routes {
@@ -30,17 +29,6 @@ impl FromRef<Teams> for Accounts {
     fn from_ref(teams: &Teams) -> Accounts {
         teams.inner.accounts.clone()
     }
-}
-
-/// Which page of a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PageQuery {
-    /// `next` of the page before.
-    pub(crate) cursor: Option<Cursor>,
-    /// Items per page, 1 to 100, 10 by default.
-    pub(crate) size: Option<u32>,
 }
 
 impl Teams {

@@ -31,7 +31,11 @@ impl Wallet {
     }
 }
 
-fn entry(row: &Row) -> Result<Entry, Error> {
+/// An entry of a ledger: currency, seq, amount, balance after it, counterparty, reason, reference and moment, in this order.
+///
+/// # Errors
+/// A column holds something else.
+pub fn entry(row: &Row<'_>) -> Result<Entry, Error> {
     Ok(Entry {
         currency: row.parsed(0)?,
         seq: row.int(1)?,

@@ -32,7 +32,25 @@ pub struct Ask<T> {
 #[schema(example = json!({}))]
 pub struct Nothing {}
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ask<T> {
+/// What a body is read as: JSON, but for types that say otherwise, as of an upload.
+pub trait Body: Sized {
+    /// Reads a body whose media type is given in lower case, and empty where the request named none.
+    ///
+    /// # Errors
+    /// It is of another media type, or not what the route takes.
+    fn read(media: &str, bytes: &[u8]) -> Result<Self, Refusal>;
+}
+
+impl<T: DeserializeOwned> Body for T {
+    fn read(media: &str, bytes: &[u8]) -> Result<T, Refusal> {
+        if media != "application/json" && !bytes.is_empty() {
+            return Err(Refusal::new(Code::WrongMediaType, "send the body with the header `Content-Type: application/json`"));
+        }
+        parse(bytes)
+    }
+}
+
+impl<T: Body, S: Send + Sync> FromRequest<S> for Ask<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -53,7 +71,7 @@ pub struct Open<T> {
     pub body: T,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Open<T> {
+impl<T: Body, S: Send + Sync> FromRequest<S> for Open<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -61,22 +79,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Open<T> {
     }
 }
 
-impl<T: DeserializeOwned> Open<T> {
+impl<T: Body> Open<T> {
     async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Open<T>, Problem> {
         let key = key(request.headers())?;
-        let is_json = is_json(request.headers());
+        let media = media(request.headers());
         let mut hash = Sha256::new();
         hash.update(request.method().as_str());
         hash.update(request.uri().path());
         let route = request.extensions().get::<Arc<Route>>().expect("the edge names every request's route").name;
         let bytes = bytes(request, state).await?;
-        if !is_json && !bytes.is_empty() {
-            return Err(Refusal::new(Code::WrongMediaType, "send the body with the header `Content-Type: application/json`").into());
-        }
         hash.update([0]);
         hash.update(&bytes);
         let fingerprint = hash.finalize()[..16].try_into().expect("a SHA-256 hash has more than 16 bytes");
-        let body = parse(&bytes)?;
+        let body = T::read(&media, &bytes)?;
         Ok(Open { meta: Meta { caller: None, route, key, fingerprint, api_key: None }, body })
     }
 }
@@ -90,9 +105,9 @@ fn key(headers: &HeaderMap) -> Result<String, Refusal> {
     Err(Refusal::new(Code::BadKey, format!("Idempotency-Key has to be 1 to {KEY_MAX} visible ASCII characters without spaces, as a UUID")))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn media(headers: &HeaderMap) -> String {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {

@@ -3,7 +3,8 @@
 use crate::Problem;
 use axum::extract::{FromRequestParts, rejection::PathRejection};
 use axum::http::request::Parts;
-use kernel::{Code, Refusal};
+use kernel::{Code, Cursor, Refusal};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The path's parts.
@@ -35,4 +36,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Err(e) => Err(Refusal::new(Code::BadQuery, e.body_text()).into()),
         }
     }
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// Items per page, 1 to 100, 10 by default.
+    pub size: Option<u32>,
 }

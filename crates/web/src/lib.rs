@@ -11,9 +11,9 @@ mod reply;
 mod token;
 mod who;
 
-pub use ask::{Ask, KEY_MAX, Nothing, Open};
+pub use ask::{Ask, Body, KEY_MAX, Nothing, Open};
 pub use edge::{Edge, edge, no_such_route, wrong_method};
-pub use extract::{Path, Query};
+pub use extract::{PageQuery, Path, Query};
 pub use passed::{PASSED, PASSED_LIFE_S, Passed, Passes};
 pub use problem::{Problem, ProblemBody};
 pub use reply::{Answer, Reply};

@@ -1,6 +1,6 @@
 //! HTTP of games: registration, teams, API keys.
 
-use super::{PageQuery, Part};
+use super::Part;
 use crate::commands::teams::{TeamChange, What};
 use crate::{Accounts, Game, GameKey, GameRole, Member, Scope};
 use axum::extract::State;
@@ -8,7 +8,7 @@ use kernel::{GameId, Instant, KeyId, Page, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Ask, Nothing, Operator, Path, Query, Reply, Who};
+use web::{Answer, Ask, Nothing, Operator, PageQuery, Path, Query, Reply, Who};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new()

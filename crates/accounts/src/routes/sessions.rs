@@ -1,12 +1,12 @@
 //! HTTP of sessions: login, refresh, list, logout.
 
-use super::{From, PageQuery, Part};
+use super::{From, Part};
 use crate::{Accounts, SessionView, Signed};
 use axum::extract::State;
 use kernel::{Page, SessionId};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Ask, Nothing, Open, Path, Query, Reply, Who};
+use web::{Answer, Ask, Nothing, Open, PageQuery, Path, Query, Reply, Who};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new().routes(routes!(sessions, log_in)).routes(routes!(refresh)).routes(routes!(log_out)).routes(routes!(end_session))

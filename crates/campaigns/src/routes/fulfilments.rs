@@ -46,7 +46,7 @@ struct NoteBody {
 }
 
 /// A game's fulfilments, oldest first, for the team and keys with `claims:read`. To poll: `?state=pending&fulfil_by=poll`, hand out, acknowledge.
-#[utoipa::path(get, path = "/v1/games/{game}/fulfilments", tag = "fulfilments", security(("token" = [])), params(("game" = GameId, Path), ListQuery), responses((status = 200, body = Page<Fulfilment>)))]
+#[utoipa::path(get, path = "/v1/games/{game}/fulfilments", tag = "fulfilments", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ListQuery), responses((status = 200, body = Page<Fulfilment>)))]
 async fn list(
     State(campaigns): State<Campaigns>,
     caller: Caller,
@@ -58,7 +58,7 @@ async fn list(
 }
 
 /// One fulfilment, for the team and keys with `claims:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/fulfilments/{fulfilment}", tag = "fulfilments", security(("token" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/fulfilments/{fulfilment}", tag = "fulfilments", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody)))]
 async fn one(
     State(campaigns): State<Campaigns>,
     caller: Caller,
@@ -69,7 +69,7 @@ async fn one(
 }
 
 /// The player has it: for campaign managers, operators, and keys with `claims:write`. Only where the game polls; repeating it changes nothing more.
-#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/{fulfilment}/acknowledge", tag = "fulfilments", security(("token" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), request_body = NoteBody, responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/{fulfilment}/acknowledge", tag = "fulfilments", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), request_body = NoteBody, responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
 async fn acknowledge(
     State(campaigns): State<Campaigns>,
     Path((game, fulfilment)): Path<(GameId, FulfilmentId)>,
@@ -80,7 +80,7 @@ async fn acknowledge(
 }
 
 /// It cannot be handed out, and why: for campaign managers, operators, and keys with `claims:write`. Only where the game polls.
-#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/{fulfilment}/fail", tag = "fulfilments", security(("token" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), request_body = NoteBody, responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/{fulfilment}/fail", tag = "fulfilments", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), request_body = NoteBody, responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
 async fn fail(
     State(campaigns): State<Campaigns>,
     Path((game, fulfilment)): Path<(GameId, FulfilmentId)>,
@@ -91,7 +91,7 @@ async fn fail(
 }
 
 /// Sends it to the game's webhooks again, as after it was parked: for campaign managers, operators, and keys with `claims:write`.
-#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/{fulfilment}/resend", tag = "fulfilments", security(("token" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), request_body = Nothing, responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/{fulfilment}/resend", tag = "fulfilments", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("fulfilment" = FulfilmentId, Path)), request_body = Nothing, responses((status = 200, body = Fulfilment), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
 async fn resend(
     State(campaigns): State<Campaigns>,
     Path((game, fulfilment)): Path<(GameId, FulfilmentId)>,

@@ -49,7 +49,7 @@ struct LinkBody {
 
 /// Makes a code that links a player to the account that redeems it within 15 minutes: for keys with `claims:write` and operators.
 /// The game shows it to the player who is signed in there, which proves that the player is theirs.
-#[utoipa::path(post, path = "/v1/games/{game}/players/{player}/link-codes", tag = "links", security(("token" = [])), params(("game" = GameId, Path), ("player" = String, Path)), request_body = Nothing, responses((status = 201, body = CodeBody), (status = 409, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/players/{player}/link-codes", tag = "links", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("player" = String, Path)), request_body = Nothing, responses((status = 201, body = CodeBody), (status = 409, body = web::ProblemBody)))]
 async fn issue_code(
     State(campaigns): State<Campaigns>,
     Path((game, player)): Path<(GameId, String)>,
@@ -87,7 +87,7 @@ async fn unlink_mine(State(campaigns): State<Campaigns>, Path(game): Path<GameId
 }
 
 /// The account that plays as a player, for the team and keys with `players:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/players/{player}/link", tag = "links", security(("token" = [])), params(("game" = GameId, Path), ("player" = String, Path)), responses((status = 200, body = Link), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/players/{player}/link", tag = "links", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("player" = String, Path)), responses((status = 200, body = Link), (status = 404, body = web::ProblemBody)))]
 async fn of_player(State(campaigns): State<Campaigns>, caller: Caller, Path((game, player)): Path<(GameId, String)>) -> Answer<Link> {
     campaigns.may_read(&caller, &game, Scope::PlayersRead).await?;
     Reply::ok(campaigns.link(&game, &player).await?)

@@ -1,6 +1,6 @@
 //! HTTP of campaigns themselves: register, change, stop, extend, list.
 
-use super::{PageQuery, Part};
+use super::Part;
 use crate::Campaigns;
 use crate::commands::manage::Ask as ChangeAsk;
 use crate::decide::manage::{Change, Policy, invalid};
@@ -12,7 +12,7 @@ use kernel::{Cursor, GameId, Instant, Page, Refusal};
 use rules::Campaign;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Ask, Nothing, Path, Query, Reply};
+use web::{Answer, Ask, Nothing, PageQuery, Path, Query, Reply};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new()
@@ -108,7 +108,7 @@ fn parsed(document: serde_json::Map<String, serde_json::Value>) -> Result<Campai
 }
 
 /// A game's campaigns, newest first: for any account, and for keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/campaigns", tag = "campaigns", security(("token" = [])), params(("game" = GameId, Path), ListQuery), responses((status = 200, body = Page<Summary>), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/campaigns", tag = "campaigns", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ListQuery), responses((status = 200, body = Page<Summary>), (status = 404, body = web::ProblemBody)))]
 async fn list(
     State(campaigns): State<Campaigns>,
     caller: Caller,
@@ -131,7 +131,7 @@ async fn register(State(campaigns): State<Campaigns>, Path(game): Path<GameId>, 
 }
 
 /// A campaign with its document, how often its goals were matched and reached, and what it has granted: for the team, and for keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}", tag = "campaigns", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path)), responses((status = 200, body = Detail), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}", tag = "campaigns", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path)), responses((status = 200, body = Detail), (status = 404, body = web::ProblemBody)))]
 async fn detail(State(campaigns): State<Campaigns>, caller: Caller, Path((game, campaign)): Path<(GameId, String)>) -> Answer<Detail> {
     campaigns.may_read(&caller, &game, Scope::CampaignsRead).await?;
     Reply::ok(campaigns.detail(&game, &campaign).await?)
@@ -172,7 +172,7 @@ async fn changed(campaigns: &Campaigns, id: String, meta: db::Meta, change: Chan
 }
 
 /// A campaign's versions, newest first, for the team and keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/versions", tag = "campaigns", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), PageQuery), responses((status = 200, body = Page<VersionView>), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/versions", tag = "campaigns", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), PageQuery), responses((status = 200, body = Page<VersionView>), (status = 404, body = web::ProblemBody)))]
 async fn versions(
     State(campaigns): State<Campaigns>,
     caller: Caller,

@@ -1,6 +1,6 @@
 //! HTTP of mappings: how a game's records become events.
 
-use super::{PageQuery, Part};
+use super::Part;
 use crate::Campaigns;
 use crate::commands::manage::Ask as ChangeAsk;
 use crate::decide::manage::{Change, invalid};
@@ -11,7 +11,7 @@ use kernel::{Code, GameId, Page, Refusal};
 use rules::Mapping;
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Ask, Path, Query, Reply, Who};
+use web::{Answer, Ask, PageQuery, Path, Query, Reply, Who};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new()
@@ -59,7 +59,7 @@ fn parsed(document: &serde_json::Value) -> Result<(Mapping, String), Refusal> {
 }
 
 /// The mapping in force, for the team and keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/mapping", tag = "mappings", security(("token" = [])), params(("game" = GameId, Path)), responses((status = 200, body = MappingView), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/mapping", tag = "mappings", security(("token" = []), ("key" = [])), params(("game" = GameId, Path)), responses((status = 200, body = MappingView), (status = 404, body = web::ProblemBody)))]
 async fn mapping(State(campaigns): State<Campaigns>, caller: Caller, Path(game): Path<GameId>) -> Answer<MappingView> {
     campaigns.may_read(&caller, &game, Scope::CampaignsRead).await?;
     Reply::ok(campaigns.mapping(&game).await?)
@@ -75,7 +75,7 @@ async fn put(State(campaigns): State<Campaigns>, Path(game): Path<GameId>, ask: 
 }
 
 /// A game's mappings, newest first, for the team and keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/mapping/versions", tag = "mappings", security(("token" = [])), params(("game" = GameId, Path), PageQuery), responses((status = 200, body = Page<MappingView>)))]
+#[utoipa::path(get, path = "/v1/games/{game}/mapping/versions", tag = "mappings", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), PageQuery), responses((status = 200, body = Page<MappingView>)))]
 async fn versions(
     State(campaigns): State<Campaigns>,
     caller: Caller,

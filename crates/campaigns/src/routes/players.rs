@@ -1,6 +1,6 @@
 //! HTTP of players in campaigns: progress, claims, opting in, corrections.
 
-use super::{PageQuery, Part, WhyBody};
+use super::{Part, WhyBody};
 use crate::Campaigns;
 use crate::commands::claims::Wanted;
 use crate::commands::controls::Correction;
@@ -11,7 +11,7 @@ use axum::extract::State;
 use kernel::{ClaimId, GameId, Page};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Ask, Nothing, Operator, Path, Query, Reply};
+use web::{Answer, Ask, Nothing, Operator, PageQuery, Path, Query, Reply};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new()
@@ -82,7 +82,7 @@ struct ClawedBack {
 }
 
 /// How far a player is in a campaign, what can be claimed and until when: for the linked account, the team, and keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}", tag = "progress", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path)), responses((status = 200, body = PlayerView), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}", tag = "progress", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path)), responses((status = 200, body = PlayerView), (status = 404, body = web::ProblemBody)))]
 async fn progress_of(
     State(campaigns): State<Campaigns>,
     caller: Caller,
@@ -94,7 +94,7 @@ async fn progress_of(
 }
 
 /// How far up to 100 players are in a campaign, for the team and keys with `campaigns:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/players", tag = "progress", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), PlayersQuery), responses((status = 200, body = Vec<PlayerView>), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/players", tag = "progress", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), PlayersQuery), responses((status = 200, body = Vec<PlayerView>), (status = 404, body = web::ProblemBody)))]
 async fn progress_of_many(
     State(campaigns): State<Campaigns>,
     caller: Caller,
@@ -107,7 +107,7 @@ async fn progress_of_many(
 }
 
 /// What a player has reached in a game, with what became of it: for the linked account, the team, and keys with `claims:read`.
-#[utoipa::path(get, path = "/v1/games/{game}/players/{player}/achievements", tag = "progress", security(("token" = [])), params(("game" = GameId, Path), ("player" = String, Path), PageQuery), responses((status = 200, body = Page<AchievementView>), (status = 404, body = web::ProblemBody)))]
+#[utoipa::path(get, path = "/v1/games/{game}/players/{player}/achievements", tag = "progress", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("player" = String, Path), PageQuery), responses((status = 200, body = Page<AchievementView>), (status = 404, body = web::ProblemBody)))]
 async fn achievements(
     State(campaigns): State<Campaigns>,
     caller: Caller,
@@ -120,7 +120,7 @@ async fn achievements(
 
 /// Claims what a goal has brought: for the linked account, operators, and keys with `claims:write`. Repeating it grants nothing more and
 /// shows what was granted, whatever account is linked by then. What cannot be granted now stays claimable, with its reason.
-#[utoipa::path(post, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}/goals/{goal}/claims", tag = "progress", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path), ("goal" = String, Path)), request_body = ClaimBody, responses((status = 200, body = GoalClaims), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}/goals/{goal}/claims", tag = "progress", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path), ("goal" = String, Path)), request_body = ClaimBody, responses((status = 200, body = GoalClaims), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
 async fn claim(
     State(campaigns): State<Campaigns>,
     Path((game, campaign, player, goal)): Path<(GameId, String, String, String)>,
@@ -136,7 +136,7 @@ async fn claim(
 }
 
 /// The player takes part from now on: for the linked account, operators, and keys with `claims:write`.
-#[utoipa::path(post, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}/opt-in", tag = "progress", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path)), request_body = Nothing, responses((status = 202, body = Left), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}/opt-in", tag = "progress", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path)), request_body = Nothing, responses((status = 202, body = Left), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
 async fn opt_in(
     State(campaigns): State<Campaigns>,
     Path((game, campaign, player)): Path<(GameId, String, String)>,

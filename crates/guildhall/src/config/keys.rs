@@ -35,10 +35,7 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         fleet: Fleet::read(reader),
         log: log(reader),
         telemetry: Telemetry::read(reader),
-        retention: Retention {
-            idempotency_h: reader.whole("retention.idempotency_h", 48, 1..=8_784),
-            dead_letters_h: reader.whole("retention.dead_letters_h", 168, 1..=87_840),
-        },
+        retention: Retention::read(reader),
     };
     let (access, refresh) = (config.accounts.access_token_s, config.accounts.refresh_token_s);
     reader.require(

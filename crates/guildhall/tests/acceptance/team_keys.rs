@@ -92,7 +92,7 @@ const ROWS: &[Row] = &[
     ("POST", "/v1/games/{game}/dead-letters/replays", None),
     ("GET", "/v1/games/{game}/partitions", None),
     ("PUT", "/v1/games/{game}/partitions/{partition}", None),
-    ("GET", "/v1/games/{game}/campaigns/{campaign}/players/{player}/explain", None),
+    ("GET", "/v1/games/{game}/campaigns/{campaign}/players/{player}/explain", Some(Scope::CampaignsRead)),
     ("POST", "/v1/games/{game}/campaigns/backtest", None),
 ];
 

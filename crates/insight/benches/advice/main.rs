@@ -94,7 +94,7 @@ async fn one(url: &str, case: &Case) -> Outcome {
         total_us: before * 1_000_000.0,
         ..Item::default()
     };
-    let depth = Depth { plans: false, advice: true, findings: false };
+    let depth = Depth { plans: false, findings: false, ..Depth::ALL };
     let examined = insight::examine(&mut reading, vec![item], &[], depth).await.expect("it is examined");
     assert!(examined.report.notes.is_empty(), "the engine judges: {:?}", examined.report.notes);
     assert!(examined.report.statements[0].trouble.is_none(), "{}: {:?}", case.text, examined.report.statements[0].trouble);

@@ -6,6 +6,7 @@ mod field;
 mod filter;
 mod format;
 mod object;
+mod profile;
 mod time;
 
 use super::plan::{Form, Id, Plan, next_number};
@@ -27,7 +28,7 @@ const DEDUPE_IDS_MAX: i64 = 65_536;
 
 /// What every event has unless it says otherwise itself.
 const SHARED: [&str; 8] = ["each", "when", "kind", "player", "at", "amount", "item", "attributes"];
-const TOP: [&str; 7] = ["about", "format", "keyed_by", "dedupe_max", "record_max", "zone", "events"];
+const TOP: [&str; 8] = ["about", "format", "keyed_by", "dedupe_max", "record_max", "zone", "profile", "events"];
 
 /// A plan in the making.
 struct Builder {
@@ -92,6 +93,7 @@ impl Builder {
         let id = if format.is_text() { None } else { top.get("id").and_then(|value| self.id(0, &top.at("id"), value)) };
         let events = self.events(top, &mut format)?;
         let attributes: Vec<String> = self.attributes.keys().cloned().collect();
+        let profile = top.get("profile").and_then(|value| self.profile(&top.at("profile"), value));
         let rules = self.rules(events, &attributes);
         Some(Plan {
             number: next_number(),
@@ -103,6 +105,7 @@ impl Builder {
             texts: std::mem::take(&mut self.texts),
             zones: self.zones.iter().map(|(_, zone)| zone.clone()).collect(),
             attributes,
+            profile,
             keyed_by_player,
             dedupe_max: usize::try_from(dedupe_max).ok()?,
             shape: std::mem::replace(&mut self.shape, Shape::json()),

@@ -5,6 +5,7 @@ use super::delimited::Delimited;
 use super::field::Field;
 use super::filter::Filter;
 use super::number::Numeric;
+use super::profile::Profile;
 use super::shape::{Shape, Source};
 use super::text::Patterns;
 use super::time::Time;
@@ -34,6 +35,8 @@ pub(super) struct Plan {
     pub(super) texts: Vec<Box<str>>,
     pub(super) zones: Vec<TimeZone>,
     pub(super) attributes: Vec<String>,
+    /// What of players' profiles the events tell.
+    pub(super) profile: Option<Profile>,
     pub(super) keyed_by_player: bool,
     pub(super) dedupe_max: usize,
 }

@@ -174,3 +174,17 @@ fn documents_have_limits() {
 fn a_fault_of_what_all_events_share_is_told_once() {
     fault(&with(json!({ "item": "a..b", "events": [{}, {}, {}] })), "item", "has an empty name");
 }
+
+#[test]
+fn a_profile_is_told_by_attributes_of_its_fields_types() {
+    let with = |profile: Value| {
+        with(json!({ "format": "json", "attributes": { "nick": "nick", "level": {"path": "lv", "type": "integer"} }, "profile": profile }))
+    };
+    assert!(Mapping::parse(&with(json!({ "nickname": "nick", "level": "level" })).to_string()).unwrap().profile().is_some());
+    assert!(Mapping::parse(&with(json!({})).to_string()).unwrap().profile().is_some(), "when players were seen is kept");
+    fault(&with(json!({ "nickname": "name" })), "profile.nickname", "\"name\" is no attribute of an event");
+    fault(&with(json!({ "nickname": "level" })), "profile.nickname", "an attribute of type text would be right");
+    fault(&with(json!({ "level": "nick" })), "profile.level", "an attribute of type integer would be right");
+    fault(&with(json!({ "lvl": "level" })), "profile.lvl", "is unknown here");
+    fault(&with(json!("level")), "profile", "an object would be right");
+}

@@ -3,23 +3,25 @@
 use crate::explain::{Question, explain as explain_player};
 use crate::looking::From;
 use crate::{Backtest, Explanation, Stream, backtest as backtests};
+use accounts::{Caller, Scope};
 use axum::extract::State;
 use db::{Error, Statement, row};
 use kernel::{Code, GameId, Instant, Refusal};
 use rules::{Campaign, PlayerState};
 use serde::Deserialize;
-use web::{Answer, Ask, Path, Problem, Reply, Who};
+use web::{Answer, Ask, Path, Problem, Reply};
 
 static STATE: Statement = Statement::new("stream.state_of_player", "select state from player_state where game = $1 and player = $2");
 
-/// Why a player has or has not reached a campaign's goals: each event in the log, counted or rejected with its reason.
-#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}/explain", tag = "campaigns", security(("token" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path)), responses((status = 200, body = Explanation), (status = 404, body = web::ProblemBody), (status = 503, body = web::ProblemBody)))]
+/// Why a player has or has not reached a campaign's goals: each event in the log, counted or rejected with its reason; for the team and
+/// keys with `campaigns:read`.
+#[utoipa::path(get, path = "/v1/games/{game}/campaigns/{campaign}/players/{player}/explain", tag = "campaigns", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("campaign" = String, Path), ("player" = String, Path)), responses((status = 200, body = Explanation), (status = 404, body = web::ProblemBody), (status = 503, body = web::ProblemBody)))]
 pub(super) async fn explain(
     State(stream): State<Stream>,
-    who: Who,
+    caller: Caller,
     Path((game, campaign, player)): Path<(GameId, String, String)>,
 ) -> Answer<Explanation> {
-    stream.inner.accounts.require_team(&who, &game).await?;
+    stream.inner.accounts.require_team_or_key(&caller, &game, Scope::CampaignsRead).await?;
     Reply::ok(stream.explain(&game, &campaign, &player).await?)
 }
 

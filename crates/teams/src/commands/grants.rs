@@ -1,7 +1,10 @@
 //! Currencies granted to many: a list that comes in pieces, worked off step by step, each step one transaction with how far it came.
 //! Refuses to give twice: a process that dies leaves a step done or not done, and the next one goes on behind it.
 
+mod purge;
 mod rows;
+
+pub use purge::PurgeGrants;
 
 use super::cash_rows;
 use crate::answers::Answers;

@@ -1,22 +1,27 @@
-//! Profiles that teams send: up to 100 at once, taken over in one transaction with whatever else waits.
+//! Profiles that teams send: up to 100 at once, taken over in one transaction with whatever else waits; and what a stream reads of players
+//! in logs, within the stream's own transaction.
 //! Refuses to lose one of two that come at the same moment: rows that somebody else made meanwhile run the turn again.
 
 use crate::Teams;
 use crate::answers::Answers;
-use crate::decide::players::{self, Key, Profiles, folded};
+use crate::decide::players::{self, Key, Known, Profiles, Told, folded};
 use crate::model::{Profile, ProfileChange, Upserted};
 use crate::queries::players::profile;
 use db::{Act, Column, Command, Error, Meta, Rank, Rows, Statement, Tx, row};
 use kernel::{Code, GameId, Instant, Outcome, Refusal};
-use std::collections::BTreeSet;
+use rules::Seen;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Players of one request.
 pub const PLAYERS_MAX: usize = 100;
+/// Players that one statement takes of what logs tell.
+const CHUNK_ROWS: usize = 5_000;
 
 static LOAD: Statement = Statement::new(
     "teams.load_profiles",
-    "select p.player, p.nickname, p.level, p.server, p.last_seen_at, p.playtime_minutes, p.first_seen_at, p.changed_at, p.game
+    "select p.player, p.nickname, p.level, p.server, p.last_seen_at, p.playtime_minutes, p.first_seen_at, p.changed_at, p.game,
+            p.nickname_at, p.level_at, p.server_at, p.playtime_at
      from rows r join player_profile p on p.game = r.game and p.player = r.player
      order by p.game, p.player {for update of p}",
 )
@@ -34,13 +39,19 @@ const COLUMNS: &[(&str, Column)] = &[
     ("playtime_minutes", Column::Int),
     ("first_seen_at", Column::Int),
     ("changed_at", Column::Int),
+    ("nickname_at", Column::Int),
+    ("level_at", Column::Int),
+    ("server_at", Column::Int),
+    ("playtime_at", Column::Int),
 ];
 
 // Somebody else may have added the player meanwhile: the count differs and the turn runs again.
 static ADD: Statement = Statement::new(
     "teams.add_profiles",
-    "insert into player_profile (game, player, nickname, nickname_key, level, server, last_seen_at, playtime_minutes, first_seen_at, changed_at)
-     select game, player, nickname, nickname_key, level, server, last_seen_at, playtime_minutes, first_seen_at, changed_at
+    "insert into player_profile (game, player, nickname, nickname_key, level, server, last_seen_at, playtime_minutes, first_seen_at, changed_at,
+         nickname_at, level_at, server_at, playtime_at)
+     select game, player, nickname, nickname_key, level, server, last_seen_at, playtime_minutes, first_seen_at, changed_at,
+         nickname_at, level_at, server_at, playtime_at
      from rows
      where true
      order by game, player
@@ -52,7 +63,8 @@ static CHANGE: Statement = Statement::new(
     "teams.change_profiles",
     "update player_profile
      set nickname = r.nickname, nickname_key = r.nickname_key, level = r.level, server = r.server, last_seen_at = r.last_seen_at,
-         playtime_minutes = r.playtime_minutes, changed_at = r.changed_at
+         playtime_minutes = r.playtime_minutes, changed_at = r.changed_at,
+         nickname_at = r.nickname_at, level_at = r.level_at, server_at = r.server_at, playtime_at = r.playtime_at
      from rows r
      where player_profile.game = r.game and player_profile.player = r.player",
 )
@@ -83,11 +95,10 @@ impl Command for Upsert {
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Sent], now: Instant) -> Result<Vec<Outcome<Upserted>>, Error> {
-        let mut profiles = load(tx, batch).await?;
+        let named = batch.iter().flat_map(|sent| sent.changes.iter().map(|change| (sent.game.as_str(), change.player.as_str())));
+        let mut profiles = load(tx, &named.collect()).await?;
         let outcomes = batch.iter().map(|sent| Ok(players::upsert(&mut profiles, &sent.game, &sent.changes, now))).collect();
-        let changed: BTreeSet<Key> = profiles.changed.difference(&profiles.added).cloned().collect();
-        tx.write(&ADD, rows(&profiles, &profiles.added)).await?;
-        tx.write(&CHANGE, rows(&profiles, &changed)).await?;
+        write(tx, &profiles).await?;
         Ok(outcomes)
     }
 
@@ -98,29 +109,63 @@ impl Command for Upsert {
     }
 }
 
-async fn load(tx: &mut Tx<'_>, batch: &[&Sent]) -> Result<Profiles, Error> {
-    let named: BTreeSet<(&str, &str)> =
-        batch.iter().flat_map(|sent| sent.changes.iter().map(|change| (sent.game.as_str(), change.player.as_str()))).collect();
-    let keyed = |row: &db::Row<'_>| Ok(((row.parsed::<GameId>(8)?, row.text(0)?), profile(row)?));
-    let found = tx.load(&LOAD, Rows::of(&named, |(game, player)| row![*game, *player]), keyed).await?;
+/// Keeps profiles up to date from what a stream read, in its transaction. What is older than what is known changes nothing, so the same
+/// records come to the same profiles in whatever pieces they are read.
+///
+/// # Errors
+/// Somebody else made one of the profiles meanwhile: the turn is to run again.
+pub async fn keep_seen(tx: &mut Tx<'_>, seen: &BTreeMap<(&GameId, &str), Seen>) -> Result<(), Error> {
+    let now = tx.now();
+    let all: Vec<_> = seen.iter().collect();
+    for chunk in all.chunks(CHUNK_ROWS) {
+        let mut profiles = load(tx, &chunk.iter().map(|((game, player), _)| (game.as_str(), *player)).collect()).await?;
+        for ((game, player), seen) in chunk {
+            players::seen(&mut profiles, ((*game).clone(), (*player).to_owned()), seen, now);
+        }
+        write(tx, &profiles).await?;
+    }
+    Ok(())
+}
+
+async fn load(tx: &mut Tx<'_>, named: &BTreeSet<(&str, &str)>) -> Result<Profiles, Error> {
+    let keyed = |row: &db::Row<'_>| {
+        let told = Told {
+            nickname: row.instant_opt(9)?,
+            level: row.instant_opt(10)?,
+            server: row.instant_opt(11)?,
+            playtime: row.instant_opt(12)?,
+        };
+        Ok(((row.parsed::<GameId>(8)?, row.text(0)?), Known { profile: profile(row)?, told }))
+    };
+    let found = tx.load(&LOAD, Rows::of(named, |(game, player)| row![*game, *player]), keyed).await?;
     Ok(Profiles { held: found.into_iter().collect(), ..Profiles::default() })
+}
+
+async fn write(tx: &mut Tx<'_>, profiles: &Profiles) -> Result<(), Error> {
+    let changed: BTreeSet<Key> = profiles.changed.difference(&profiles.added).cloned().collect();
+    tx.write(&ADD, rows(profiles, &profiles.added)).await?;
+    tx.write(&CHANGE, rows(profiles, &changed)).await
 }
 
 fn rows(profiles: &Profiles, keys: &BTreeSet<Key>) -> Rows {
     Rows::of(keys, |key| {
-        let held = &profiles.held[key];
-        let nickname = held.nickname.as_deref();
+        let Known { profile, told } = &profiles.held[key];
+        let nickname = profile.nickname.as_deref();
         row![
             key.0.as_str(),
-            held.player.as_str(),
+            profile.player.as_str(),
             nickname,
             nickname.map(folded),
-            held.level,
-            held.server.as_deref(),
-            held.last_seen_at,
-            held.playtime_minutes,
-            held.first_seen_at,
-            held.changed_at,
+            profile.level,
+            profile.server.as_deref(),
+            profile.last_seen_at,
+            profile.playtime_minutes,
+            profile.first_seen_at,
+            profile.changed_at,
+            told.nickname,
+            told.level,
+            told.server,
+            told.playtime,
         ]
     })
 }

@@ -6,6 +6,7 @@ use crate::{Balances, Teams, player_key};
 use db::{Error, Row, Statement, row};
 use kernel::{Code, Currency, Cursor, GameId, Page, Refusal, page, text};
 use std::sync::Arc;
+use wallet::queries::entry;
 use wallet::{Balance, Entry};
 
 static CURRENCIES: Statement = Statement::new(
@@ -80,19 +81,6 @@ impl Teams {
         let found = self.inner.db.fetch(&ENTRIES, &row![game.as_str(), player, currency.as_str(), below, size + 1], entry).await?;
         Ok(Page::cut(found, size, |entry| Cursor::of(entry.seq)))
     }
-}
-
-fn entry(row: &Row<'_>) -> Result<Entry, Error> {
-    Ok(Entry {
-        currency: row.parsed(0)?,
-        seq: row.int(1)?,
-        amount_minor: row.int(2)?,
-        balance_after_minor: row.int(3)?,
-        counterparty: row.text(4)?,
-        reason: row.text(5)?,
-        reference: row.text(6)?,
-        at: row.instant(7)?,
-    })
 }
 
 impl Weighs for Balances {

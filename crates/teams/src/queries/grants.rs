@@ -9,7 +9,7 @@ static LIST: Statement = Statement::new(
     "teams.list_grants",
     "select id, currency, reason, state, total, done, refused, created_by, created_at, changed_at
      from cash_grant
-     where game = $1 and id < $2
+     where game = $1 and id < $2 and state <> 'removed'
      order by id desc
      limit $3",
 );
@@ -18,7 +18,7 @@ static ONE: Statement = Statement::new(
     "teams.read_grant",
     "select id, currency, reason, state, total, done, refused, created_by, created_at, changed_at
      from cash_grant
-     where id = $1 and game = $2",
+     where id = $1 and game = $2 and state <> 'removed'",
 );
 
 static LISTED: Statement = Statement::new(

@@ -7,10 +7,10 @@ use accounts::{Accounts, Caller};
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use kernel::{Cursor, GameId, Page};
+use kernel::{GameId, Page};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Ask, Nothing, Operator, Path, Problem, Query, Reply};
+use web::{Answer, Ask, Nothing, Operator, PageQuery, Path, Problem, Query, Reply};
 
 pub(super) fn routes(recipes: Recipes) -> web::Routes {
     OpenApiRouter::new()
@@ -40,17 +40,6 @@ impl TryFrom<String> for Named {
         check_name(&name).map_err(|refusal| refusal.detail)?;
         Ok(Named(name))
     }
-}
-
-/// Which page of a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageQuery {
-    /// `next` of the page before.
-    cursor: Option<Cursor>,
-    /// Items per page, 1 to 100, 10 by default.
-    size: Option<u32>,
 }
 
 /// A new recipe.

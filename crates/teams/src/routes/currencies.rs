@@ -1,6 +1,6 @@
 //! HTTP of currencies: defined, held, credited and debited.
 
-use super::{PageQuery, Part};
+use super::Part;
 use crate::Teams;
 use crate::commands::currencies::Definition;
 use crate::decide::cash::{Posting, positive};
@@ -11,7 +11,7 @@ use kernel::{Currency, GameId, Page};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use wallet::{Balance, Entry};
-use web::{Answer, Path, Query, Reply};
+use web::{Answer, PageQuery, Path, Query, Reply};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new()

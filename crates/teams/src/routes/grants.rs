@@ -1,16 +1,16 @@
 //! HTTP of currencies granted to many.
 
-use super::{PageQuery, Part};
+use super::Part;
 use crate::Teams;
 use crate::commands::grants::{Ask, Piece, What};
 use crate::decide::grants::Change;
-use crate::model::{Added, Grant, Grantee, Listed};
+use crate::model::{Added, Grant, Grantee, Listed, csv};
 use accounts::{Asked, Caller, Scope};
 use axum::extract::State;
-use kernel::{Currency, GameId, GrantId, Page};
+use kernel::{Currency, GameId, GrantId, Page, Refusal};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Answer, Nothing, Path, Query, Reply};
+use web::{Answer, Body, Nothing, PageQuery, Path, Query, Reply};
 
 pub(super) fn routes() -> Part {
     OpenApiRouter::new()
@@ -40,6 +40,19 @@ struct GranteesBody {
     /// 1 to 5,000 players.
     #[serde(deserialize_with = "crate::model::objects")]
     players: Vec<Listed>,
+}
+
+/// The same, as JSON or as lines of CSV.
+#[derive(Debug)]
+struct Grantees(Vec<Listed>);
+
+impl Body for Grantees {
+    fn read(media: &str, bytes: &[u8]) -> Result<Grantees, Refusal> {
+        if media == "text/csv" {
+            return csv::listed(bytes).map(Grantees);
+        }
+        <GranteesBody as Body>::read(media, bytes).map(|body| Grantees(body.players))
+    }
 }
 
 /// A game's grants, newest first, for the team and keys with `currencies:read`.
@@ -79,10 +92,10 @@ async fn grantees(
 
 /// Puts up to 5,000 players on an open grant's list, for campaign managers and keys with `currencies:write`. A piece that is sent again
 /// adds nobody; a player who is on the list with another amount refuses the piece.
-#[utoipa::path(post, path = "/v1/games/{game}/grants/{grant}/players", tag = "grants", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("grant" = GrantId, Path)), request_body = GranteesBody, responses((status = 200, body = Added), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
-async fn add(State(teams): State<Teams>, Path((game, grant)): Path<(GameId, GrantId)>, asked: Asked<GranteesBody>) -> Answer<Added> {
+#[utoipa::path(post, path = "/v1/games/{game}/grants/{grant}/players", tag = "grants", security(("token" = []), ("key" = [])), params(("game" = GameId, Path), ("grant" = GrantId, Path)), request_body(content((GranteesBody = "application/json"), (String = "text/csv", example = "player,amount_minor\np1,500\np2,500\n"))), responses((status = 200, body = Added), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+async fn add(State(teams): State<Teams>, Path((game, grant)): Path<(GameId, GrantId)>, asked: Asked<Grantees>) -> Answer<Added> {
     teams.may_write(&asked.caller, &game, Scope::CurrenciesWrite).await?;
-    Reply::ok(teams.add_to_grant(asked.meta, Piece { game, grant, players: asked.body.players }).await?)
+    Reply::ok(teams.add_to_grant(asked.meta, Piece { game, grant, players: asked.body.0 }).await?)
 }
 
 /// Starts a grant, for campaign managers and keys with `currencies:write`: a job gives each player of the list theirs, once, whatever happens to

@@ -1,7 +1,9 @@
 //! Currencies granted to many: lists in pieces, worked off once by however many processes.
 
 use crate::kart;
+use db::Meta;
 use serde_json::{Value, json};
+use teams::commands::grants::PurgeGrants;
 use testkit::{Person, both_engines};
 
 const GRANTS: &str = "/v1/games/kart/grants";
@@ -49,6 +51,49 @@ both_engines! {
         let listed = key.get(&format!("{path}/players?size=2")).await.expect(200);
         assert_eq!((&listed["items"][1]["place"], &listed["items"][1]["outcome"]), (&json!(2), &json!("granted")));
         assert_eq!(key.get(GRANTS).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    }
+
+    async fn a_list_comes_as_csv_too(world: &World) {
+        let (_, key) = kart(world).await;
+        let path = format!("{}/players", grant(&key).await);
+        let send = async |media: &str, lines: &str| {
+            key.send(key.request(reqwest::Method::POST, &path).header("content-type", media).body(lines.to_owned())).await
+        };
+        let list = "player,amount_minor\np1,500\n\"a, b\",7\n길동,1\n";
+        assert_eq!(send("text/csv; charset=utf-8", list).await.expect(200), json!({ "added": 3, "known": 0, "total": 3 }));
+        assert_eq!(send("text/csv", list).await.expect(200), json!({ "added": 0, "known": 3, "total": 3 }), "again adds nobody");
+        assert_eq!(key.get(&path).await.expect(200)["items"][0]["player"], "a, b", "a piece is listed by name");
+        assert!(send("text/csv", "p2,5\np3;5\n").await.refused("bad-body")["detail"].as_str().unwrap().contains("line 2"));
+        send("text/csv", "p2,0\n").await.refused("bad-amount");
+        send("text/csv", "").await.refused("bad-body");
+        send("text/plain", list).await.refused("wrong-media-type");
+    }
+
+    async fn grants_that_ended_long_ago_go_and_what_they_gave_stays(world: &World) {
+        let (_, key) = kart(world).await;
+        let (old, open) = (grant(&key).await, grant(&key).await);
+        for from in (0..12_000).step_by(4_000) {
+            key.post(&format!("{old}/players"), piece(from..from + 4_000)).await.expect(200);
+        }
+        key.post(&format!("{open}/players"), piece(0..10)).await.expect(200);
+        key.post(&format!("{old}/start"), json!({})).await.expect(202);
+        world.app.teams.work_off_grants().await.unwrap();
+        let purge = world.db().queue(PurgeGrants);
+        let purged = async |hours: i64| {
+            let before = world.db().now().plus_us(hours * kernel::time::HOUR_US);
+            purge.send(Meta::ours("purge"), before).await.unwrap()
+        };
+        assert_eq!(purged(-1).await, 0);
+        assert_eq!(key.get(&old).await.expect(200)["state"], "done", "it ended a moment ago");
+        assert_eq!(purged(1).await, PurgeGrants::MAX);
+        key.get(&old).await.refused("not-found");
+        assert!(db::check::check(world.db(), teams::check::INVARIANTS).await.unwrap().is_empty(), "all holds while its list is going");
+        assert_eq!((purged(1).await, purged(1).await), (2_000, 0));
+        let left = key.get(GRANTS).await.expect(200);
+        assert_eq!((left["items"].as_array().unwrap().len(), &left["items"][0]["state"]), (1, &json!("open")));
+        assert_eq!(held(&key, 11_999).await, 12_000);
+        let entry = key.get("/v1/games/kart/players/p7/currencies/LUCCI/entries").await.expect(200)["items"][0].clone();
+        assert_eq!(entry["reason"], "season 7");
     }
 
     async fn two_processes_work_one_list_off_together(world: &World) {

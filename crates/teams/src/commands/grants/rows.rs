@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 static LOAD: Statement = Statement::new(
     "teams.load_grants",
     "select g.id, g.currency, g.reason, g.state, g.total, g.done, g.refused, g.created_by, g.created_at, g.changed_at, g.game
-     from rows r join cash_grant g on g.id = r.id
+     from rows r join cash_grant g on g.id = r.id and g.state <> 'removed'
      order by g.id {for update of g}",
 )
 .rows(&[("id", Column::Bytes)])
