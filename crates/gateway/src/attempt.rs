@@ -5,7 +5,7 @@ use crate::body::{Fault, Guarded, Ingress, Note};
 use crate::cluster::{Cluster, Lease, NoPeer};
 use crate::peers::Peer;
 use crate::policy::Policy;
-use crate::pool::Sender;
+use crate::wire::Wire;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::http::request;
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 /// What is to be sent.
 pub(crate) struct Sending {
-    pub(crate) head: request::Parts,
+    /// Nothing of it is left where it was sent and may not be sent again.
+    pub(crate) head: Option<request::Parts>,
     pub(crate) body: Outgoing,
     /// True when it may be sent again although it may have been worked on.
     pub(crate) repeatable: bool,
@@ -33,7 +34,7 @@ pub(crate) enum Outgoing {
 pub(crate) struct Answered {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
-    pub(crate) sender: Sender,
+    pub(crate) wire: Wire,
 }
 
 /// Why there is none.
@@ -54,8 +55,8 @@ pub(crate) enum Unanswered {
 
 /// How one attempt went wrong.
 enum Failed {
-    /// Nothing of it was sent: it is here again.
-    Unsent(Option<Box<Guarded>>),
+    /// Nothing of it was sent: all of it is here again.
+    Unsent,
     Lost {
         broke: bool,
     },
@@ -78,22 +79,19 @@ impl Sending {
             let is_last = tries > policy.retries.tries;
             let may_go_on = |allowed: bool| allowed && !is_last && cluster.may_retry();
             match self.once(&mut lease, policy, can_repeat && !is_last).await {
-                Ok((response, sender)) => {
+                Ok((response, wire)) => {
                     let ill = is_ill(response.status());
                     lease.answered(!ill, started.elapsed());
                     let elsewhere = ill && can_repeat && cluster.has_other(&tried, &lease.peer);
                     if !may_go_on(elsewhere) {
-                        return (Ok(Answered { response, lease, sender }), tries);
+                        return (Ok(Answered { response, lease, wire }), tries);
                     }
                 }
                 Err(_) if self.note.read().is_some() => return (Err(Unanswered::Body(self.note.read().unwrap_or(Fault::Broken))), tries),
                 Err(failed) => {
                     lease.failed();
                     let (allowed, told) = match failed {
-                        Failed::Unsent(body) => {
-                            self.take_back(body);
-                            (true, Unanswered::Unsent)
-                        }
+                        Failed::Unsent => (true, Unanswered::Unsent),
                         Failed::Lost { broke } => (can_repeat, Unanswered::Lost { broke }),
                     };
                     last = told;
@@ -111,17 +109,18 @@ impl Sending {
     }
 
     /// Sends it once: by an idle connection, or by a new one where none is left that the instance has not closed.
-    async fn once(&mut self, lease: &mut Lease, policy: &Policy, may_leave: bool) -> Result<(Response<Incoming>, Sender), Failed> {
+    async fn once(&mut self, lease: &mut Lease, policy: &Policy, may_leave: bool) -> Result<(Response<Incoming>, Wire), Failed> {
         let peer = lease.peer.clone();
         loop {
-            let (mut sender, used) = match peer.pool.idle().await {
-                Some(sender) => (sender, true),
-                None => match peer.pool.connect(policy.timeouts.connect).await {
-                    Ok(sender) => (sender, false),
-                    Err(_) => return Err(Failed::Unsent(None)),
+            let (mut wire, used) = match peer.pool.idle().await {
+                Some(wire) => (wire, true),
+                // Apart, so that the room it needs is not carried along with every request.
+                None => match Box::pin(peer.pool.connect(policy.timeouts.connect)).await {
+                    Ok(wire) => (wire, false),
+                    Err(_) => return Err(Failed::Unsent),
                 },
             };
-            let sent = sender.try_send_request(self.request());
+            let sent = wire.send(self.request(may_leave));
             let fell = async { if may_leave { peer.fell.notified().await } else { std::future::pending().await } };
             let answer = tokio::select! {
                 biased;
@@ -129,13 +128,13 @@ impl Sending {
                 () = fell => return Err(Failed::Lost { broke: false }),
             };
             match answer {
-                Ok(response) => return Ok((response, sender)),
+                Ok(response) => return Ok((response, wire)),
                 Err(mut error) => match error.take_message() {
                     Some(request) => {
-                        self.take_back(guarded(request));
+                        self.take_back(request);
                         // A connection that was idle may have been closed a moment ago: that says nothing about the instance.
                         if !used {
-                            return Err(Failed::Unsent(None));
+                            return Err(Failed::Unsent);
                         }
                     }
                     None => return Err(Failed::Lost { broke: true }),
@@ -144,26 +143,23 @@ impl Sending {
         }
     }
 
-    fn request(&mut self) -> Request<Ingress> {
+    /// The request as it is sent: a copy where it may have to be sent again although it was sent.
+    fn request(&mut self, may_have_to: bool) -> Request<Ingress> {
         let body = match &mut self.body {
             Outgoing::Whole(bytes) if bytes.is_empty() => Ingress::Empty,
             Outgoing::Whole(bytes) => Ingress::Whole(Some(bytes.clone())),
             Outgoing::Once(guarded) => guarded.take().map_or(Ingress::Empty, Ingress::Stream),
         };
-        Request::from_parts(self.head.clone(), body)
+        let head = if may_have_to { self.head.clone() } else { self.head.take() };
+        Request::from_parts(head.expect("what was sent for the last time is not sent again"), body)
     }
 
-    fn take_back(&mut self, body: Option<Box<Guarded>>) {
-        if let (Outgoing::Once(place), Some(body)) = (&mut self.body, body) {
+    fn take_back(&mut self, request: Request<Ingress>) {
+        let (head, body) = request.into_parts();
+        self.head = Some(head);
+        if let (Outgoing::Once(place), Ingress::Stream(body)) = (&mut self.body, body) {
             *place = Some(body);
         }
-    }
-}
-
-fn guarded(request: Request<Ingress>) -> Option<Box<Guarded>> {
-    match request.into_body() {
-        Ingress::Stream(guarded) => Some(guarded),
-        Ingress::Empty | Ingress::Whole(_) => None,
     }
 }
 

@@ -4,10 +4,11 @@
 use crate::cluster::Lease;
 use crate::finish::Finish;
 use crate::policy::Timeouts;
-use crate::pool::Sender;
-use bytes::Bytes;
+use crate::wire::Wire;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -103,11 +104,19 @@ impl Guarded {
         self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 
-    /// Reads all of it.
-    pub(crate) async fn whole(self) -> Result<Bytes, Fault> {
-        let note = self.note.clone();
-        let read = Ingress::Stream(Box::new(self)).collect().await;
-        read.map(|collected| collected.to_bytes()).map_err(|_| note.read().unwrap_or(Fault::Broken))
+    /// Reads all of it; nearly always it comes in one piece.
+    pub(crate) async fn whole(mut self) -> Result<Bytes, Fault> {
+        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+        while let Some(frame) = poll_fn(|cx| self.poll(cx)).await {
+            let Ok(data) = frame?.into_data() else { continue };
+            if first.is_empty() && all.is_empty() {
+                first = data;
+            } else {
+                all.extend_from_slice(&std::mem::take(&mut first));
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(if all.is_empty() { first } else { all.freeze() })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
@@ -197,7 +206,7 @@ impl Body for Ingress {
 #[derive(Default)]
 pub(crate) struct Egress {
     from: From,
-    finish: Option<Finish>,
+    finish: Option<Box<Finish>>,
 }
 
 #[derive(Default)]
@@ -212,28 +221,29 @@ enum From {
 pub(crate) struct Passing {
     body: Incoming,
     lease: Lease,
-    sender: Option<Sender>,
+    wire: Option<Wire>,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Passing {
-    pub(crate) fn new(body: Incoming, lease: Lease, sender: Sender, idle: Duration) -> Passing {
-        let mut passing = Passing { body, lease, sender: Some(sender), idle, timer: None };
+    pub(crate) fn new(body: Incoming, lease: Lease, wire: Wire, idle: Duration) -> Passing {
+        let mut passing = Passing { body, lease, wire: Some(wire), idle, timer: None };
         passing.give_back_at_end();
         passing
     }
 
     fn give_back_at_end(&mut self) {
         if self.body.is_end_stream()
-            && let Some(sender) = self.sender.take()
+            && let Some(wire) = self.wire.take()
         {
-            self.lease.peer.pool.give_back(sender);
+            self.lease.peer.pool.give_back(wire);
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+        let Some(wire) = &mut self.wire else { return Poll::Ready(None) };
+        match wire.poll_frame(&mut self.body, cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(timer) = &mut self.timer {
                     timer.as_mut().reset(tokio::time::Instant::now() + self.idle);
@@ -241,13 +251,13 @@ impl Passing {
                 self.give_back_at_end();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => {
+            Poll::Ready(Some(Err(fault))) => {
                 self.lease.failed();
-                Poll::Ready(Some(Err(Fault::Broken)))
+                Poll::Ready(Some(Err(fault)))
             }
             Poll::Ready(None) => {
-                if let Some(sender) = self.sender.take() {
-                    self.lease.peer.pool.give_back(sender);
+                if let Some(wire) = self.wire.take() {
+                    self.lease.peer.pool.give_back(wire);
                 }
                 Poll::Ready(None)
             }
@@ -272,7 +282,7 @@ impl Egress {
     }
 
     /// Has the request noted as done when its answer is.
-    pub(crate) fn finished_by(self, finish: Finish) -> Egress {
+    pub(crate) fn finished_by(self, finish: Box<Finish>) -> Egress {
         Egress { finish: Some(finish), ..self }
     }
 }

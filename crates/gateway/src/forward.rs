@@ -43,7 +43,7 @@ pub(crate) async fn answer(gateway: &Arc<Inner>, connection: Connection, mut req
     let client = connection.origin.client(request.headers(), &gateway.policy.trusted_proxies);
     let request_id = request::id(request.headers());
     trace::carry(request.headers_mut(), &span);
-    let mut finish = Finish {
+    let mut finish = Box::new(Finish {
         log: gateway.policy.access_log,
         started: Instant::now(),
         method: request.method().clone(),
@@ -59,7 +59,7 @@ pub(crate) async fn answer(gateway: &Arc<Inner>, connection: Connection, mut req
         answered: Duration::ZERO,
         bytes: 0,
         broken: false,
-    };
+    });
     let passage = Passage { gateway, connection, client, request_id: &request_id };
     let mut reply = passage.go(request, &mut finish).instrument(span).await.unwrap_or_else(|refused| refused);
     finish.status = reply.status().as_u16();
@@ -106,14 +106,14 @@ impl Passage<'_> {
         let body = self.take(&head, body, limit).await?;
         let (body, ticket) = self.wait(&head, body, &identity).map_err(|reply| *reply)?;
         self.dress(&mut head, route, identity, host, upgrade.as_ref());
+        let (method, has_key) = (head.method.clone(), head.headers.contains_key("idempotency-key"));
         let sending = Sending {
             repeatable: upgrade.is_none() && request::is_repeatable(&head.method, &head.headers),
             timeout: route.response_timeout.unwrap_or(gateway.policy.timeouts.response),
-            head,
+            head: Some(head),
             body,
             note,
         };
-        let (method, has_key) = (sending.head.method.clone(), sending.head.headers.contains_key("idempotency-key"));
         let (outcome, tries) = sending.send(cluster, &gateway.policy).await;
         finish.tries = tries;
         let answered = outcome.map_err(|why| unanswered(why, cluster, &method, has_key, limit))?;
@@ -244,7 +244,7 @@ impl Passage<'_> {
     }
 
     fn pass(&self, answered: Answered) -> Reply {
-        let Answered { response, lease, sender } = answered;
+        let Answered { response, lease, wire } = answered;
         let (mut head, body) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let told = format!("{} changed the protocol without being asked to", lease.cluster.service);
@@ -253,14 +253,15 @@ impl Passage<'_> {
         headers::clean_response(&mut head.headers);
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        let passing = Passing::new(body, lease, sender, self.gateway.policy.timeouts.answer_idle);
+        let passing = Passing::new(body, lease, wire, self.gateway.policy.timeouts.answer_idle);
         Response::from_parts(head, Egress::passing(passing))
     }
 
     /// Lets both ends speak their own protocol from here on.
     fn join(self, answered: Answered, client: OnUpgrade) -> Reply {
-        let Answered { mut response, lease, sender: _ } = answered;
+        let Answered { mut response, lease, wire } = answered;
         let instance = hyper::upgrade::on(&mut response);
+        tokio::spawn(wire.run());
         let idle = self.gateway.policy.timeouts.tunnel_idle;
         tokio::spawn(tunnel::join(client, instance, lease, idle, self.connection.hurry));
         let (mut head, _) = response.into_parts();

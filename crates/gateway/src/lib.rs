@@ -48,6 +48,7 @@ mod ticket;
 mod tls;
 mod trace;
 mod tunnel;
+mod wire;
 mod workers;
 
 pub use cluster::Seen;

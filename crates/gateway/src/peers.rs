@@ -106,6 +106,12 @@ impl Peer {
         self.latency_us.store(next.to_bits(), Ordering::Relaxed);
     }
 
+    /// Whether it gave a good answer to a request so lately.
+    pub(crate) fn answered_within(&self, lately: Duration) -> bool {
+        let apart = now_us().saturating_sub(self.measured_at_us.load(Ordering::Relaxed));
+        apart < u64::try_from(lately.as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// True for the one who may ask it whether it is ready.
     pub(crate) fn begin_probe(&self) -> bool {
         !self.being_probed.swap(true, Ordering::Relaxed)

@@ -6,9 +6,12 @@ use crate::cluster::Cluster;
 use crate::gateway::Inner;
 use crate::peers::Peer;
 use crate::policy::Policy;
-use http_body_util::{BodyExt as _, Limited};
+use crate::wire::Wire;
+use bytes::Bytes;
 use hyper::Request;
+use hyper::body::Incoming;
 use hyper::header;
+use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,9 +46,13 @@ fn probe_all(cluster: &Arc<Cluster>, policy: &Arc<Policy>) {
         if peer.begin_probe() {
             let (cluster, peer, policy) = (cluster.clone(), peer.clone(), policy.clone());
             tokio::spawn(async move {
-                let good = tokio::time::timeout(policy.probes.timeout, ask(&peer, &policy)).await.unwrap_or(false);
+                let answer = tokio::time::timeout(policy.probes.timeout, ask(&peer, &policy)).await;
                 peer.end_probe();
-                cluster.probed(&peer, good);
+                // Who answers requests lives: a question that got no answer beside them says that there is much to do.
+                let is_busy = answer.is_err() && peer.answered_within(policy.probes.interval + policy.probes.timeout);
+                if !is_busy {
+                    cluster.probed(&peer, answer.unwrap_or(false));
+                }
             });
         }
     }
@@ -63,16 +70,27 @@ async fn ask(peer: &Peer, policy: &Policy) -> bool {
     good
 }
 
-async fn ask_by(peer: &Peer, path: &str, policy: &Policy, idle: Option<crate::pool::Sender>) -> Option<bool> {
-    let mut sender = match idle {
-        Some(sender) => sender,
+async fn ask_by(peer: &Peer, path: &str, policy: &Policy, idle: Option<Wire>) -> Option<bool> {
+    let mut wire = match idle {
+        Some(wire) => wire,
         None => peer.pool.connect(policy.timeouts.connect).await.ok()?,
     };
     let request = Request::get(path).header(header::HOST, &*peer.address).header(header::USER_AGENT, "guildhall-gateway");
-    let answer = sender.send_request(request.body(Ingress::Empty).ok()?).await.ok()?;
+    let answer = wire.send(request.body(Ingress::Empty).ok()?).await.ok()?;
     let good = answer.status().is_success();
-    if Limited::new(answer.into_body(), ANSWER_MAX).collect().await.is_ok() {
-        peer.pool.give_back(sender);
+    if is_read(&mut wire, answer.into_body()).await {
+        peer.pool.give_back(wire);
     }
     Some(good)
+}
+
+/// Reads an answer to its end, if that is not far.
+async fn is_read(wire: &mut Wire, mut body: Incoming) -> bool {
+    let mut left = ANSWER_MAX;
+    while let Some(frame) = poll_fn(|cx| wire.poll_frame(&mut body, cx)).await {
+        let Ok(frame) = frame else { return false };
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return false };
+        left = rest;
+    }
+    true
 }

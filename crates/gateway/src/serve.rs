@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::{Layer as _, ServiceExt as _};
+use tower_http::cors::CorsLayer;
 
 /// The accept loop waits this long after the system refused a connection, as when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -224,17 +225,24 @@ impl Client {
 
 async fn answer(inner: Arc<Inner>, connection: Connection, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let closes = request.version() <= Version::HTTP_11;
-    let is_draining = inner.clone();
-    let mut reply = answer_with_cors(inner, connection, request).await?;
+    let mut reply = match &inner.cors {
+        None => forward::answer(&inner, connection, request).await,
+        // Apart, so that the room it needs is not carried along where there are no origins.
+        Some(cors) => Box::pin(answer_with_cors(cors, inner.clone(), connection, request)).await?,
+    };
     // An upgraded connection is its own; every other one of HTTP/1 ends with the answer, and HTTP/2 has a word of its own for that.
-    if closes && is_draining.draining.load(Ordering::Relaxed) && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if closes && inner.draining.load(Ordering::Relaxed) && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(reply)
 }
 
-async fn answer_with_cors(inner: Arc<Inner>, connection: Connection, request: Request<Incoming>) -> Result<Reply, Infallible> {
-    let Some(cors) = &inner.cors else { return Ok(forward::answer(&inner, connection, request).await) };
+async fn answer_with_cors(
+    cors: &CorsLayer,
+    inner: Arc<Inner>,
+    connection: Connection,
+    request: Request<Incoming>,
+) -> Result<Reply, Infallible> {
     let plain = tower::service_fn(|request| {
         let (inner, connection) = (inner.clone(), connection.clone());
         async move { Ok(forward::answer(&inner, connection, request).await) }

@@ -158,20 +158,12 @@ impl Registry {
     pub async fn register(&self, id: &str, registration: &Registration) -> Result<Leased, Error> {
         check_id(id)?;
         registration.check()?;
+        let services = registration.services.iter().cloned().collect();
         let record = Record {
-            id: id.into(),
-            services: registration.services.iter().cloned().collect(),
-            address: registration.address.clone(),
-            secure: false,
             build: registration.version.clone(),
             weight: registration.weight,
             metadata: registration.metadata.clone(),
-            document: String::new(),
-            status: Status::Up,
-            forced: None,
-            registered_at: Instant(0),
-            changed_at: Instant(0),
-            version: 0,
+            ..Record::new(id, services, registration.address.clone())
         };
         let lease_us = i64::from(registration.lease_ms) * 1_000;
         let asked = Asked::Register { record, ticket: registration.ticket.hash(), lease_us, dirty_at: 0 };

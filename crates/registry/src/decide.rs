@@ -1,7 +1,7 @@
 //! Decides who is there. Pure: no clock, no database, no randomness.
 //! The caller has loaded and locked the feed's row and every instance and lease named here.
 
-use crate::model::{Instance, Leased, Status, check_metadata};
+use crate::model::{Instance, Leased, Status, WEIGHT, check_metadata};
 use kernel::time::SECOND_US;
 use kernel::{Code, Instant, Outcome, Refusal};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,25 @@ pub struct Record {
 }
 
 impl Record {
+    /// An instance that says nothing of itself but these, and was not taken in yet.
+    pub fn new(id: impl Into<Arc<str>>, services: Vec<String>, address: String) -> Record {
+        Record {
+            id: id.into(),
+            services,
+            address,
+            secure: false,
+            build: String::new(),
+            weight: WEIGHT,
+            metadata: BTreeMap::new(),
+            document: String::new(),
+            status: Status::Up,
+            forced: None,
+            registered_at: Instant(0),
+            changed_at: Instant(0),
+            version: 0,
+        }
+    }
+
     /// What counts: an operator's word, except over an instance that says it cannot work.
     pub fn effective(&self) -> Status {
         match self.status {

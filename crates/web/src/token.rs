@@ -6,12 +6,16 @@ use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use kernel::{Code, Instant, Refusal, SessionId, UserId};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// Tokens whose signatures were found right and that are known again, at most; about 400 bytes each.
+const KNOWN_MAX: usize = 8_192;
+
 /// What a token says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Claims {
     sub: UserId,
     sid: SessionId,
@@ -35,6 +39,8 @@ pub struct Tokens {
     time: Time,
     passes: Passes,
     ended: ArcSwap<HashSet<SessionId>>,
+    /// What tokens say whose signatures were found right. By the whole token: a hash would have to be as hard to forge as the signature is.
+    known: Cache<Box<str>, Claims>,
 }
 
 impl Tokens {
@@ -63,6 +69,7 @@ impl Tokens {
             time,
             passes: Passes::new(key),
             ended: ArcSwap::default(),
+            known: Cache::new(KNOWN_MAX),
         }
     }
 
@@ -78,11 +85,12 @@ impl Tokens {
         jsonwebtoken::encode(&self.header, &claims, &self.encoding).expect("claims are plain data and the key fits the algorithm")
     }
 
-    /// Who a token stands for.
+    /// Who a token stands for. Its signature is looked at once; whether it has expired or its session was ended, each time.
     pub fn verify(&self, token: &str) -> Result<Who, Refusal> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| Refusal::new(Code::Unauthenticated, "the token is not one of ours: log in for a new one"))?
-            .claims;
+        let claims = match self.known.get(token) {
+            Some(claims) => claims,
+            None => self.read(token)?,
+        };
         if claims.exp <= self.now().unix_seconds() {
             return Err(Refusal::new(Code::Unauthenticated, "the token has expired: refresh the session or log in"));
         }
@@ -90,6 +98,14 @@ impl Tokens {
             return Err(Refusal::new(Code::Unauthenticated, "the session of this token was ended: log in for a new one"));
         }
         Ok(Who { user: claims.sub, session: claims.sid, roles: claims.rol })
+    }
+
+    fn read(&self, token: &str) -> Result<Claims, Refusal> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
+            .map_err(|_| Refusal::new(Code::Unauthenticated, "the token is not one of ours: log in for a new one"))?
+            .claims;
+        self.known.insert(token.into(), claims);
+        Ok(claims)
     }
 
     /// Signs what this process found out about a request, for the service behind it to believe.
@@ -127,5 +143,60 @@ impl Tokens {
             Time::Database(db) => db.now(),
             Time::Machine(clock) => clock.now(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Role;
+
+    fn tokens() -> (Tokens, Who) {
+        let who = Who { user: UserId::new(), session: SessionId::new(), roles: Roles::default().with(Role::Player) };
+        (Tokens::without_database(&[7; 32], 900), who)
+    }
+
+    fn moved(tokens: &Tokens, seconds: i64) {
+        let Time::Machine(clock) = &tokens.time else { panic!("it has the machine's clock") };
+        clock.advance_us(seconds * kernel::time::SECOND_US);
+    }
+
+    #[test]
+    fn a_token_that_is_known_still_expires_and_still_ends_with_its_session() {
+        let (tokens, who) = tokens();
+        let token = tokens.issue(&who);
+        assert_eq!((tokens.verify(&token).unwrap(), tokens.verify(&token).unwrap()), (who, who));
+        moved(&tokens, 901);
+        assert!(tokens.verify(&token).unwrap_err().detail.contains("expired"));
+        let next = tokens.issue(&who);
+        assert_eq!(tokens.verify(&next).unwrap(), who);
+        tokens.add_ended(&[who.session]);
+        assert!(tokens.verify(&next).unwrap_err().detail.contains("ended"));
+    }
+
+    #[test]
+    fn a_token_that_differs_from_a_known_one_in_any_letter_is_refused() {
+        let (tokens, who) = tokens();
+        let token = tokens.issue(&who);
+        assert_eq!(tokens.verify(&token).unwrap(), who);
+        for at in 0..token.len() {
+            let mut letters = token.clone().into_bytes();
+            letters[at] = if letters[at] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(letters).unwrap();
+            // The last letter of a part holds bits that say nothing; readers of base64 refuse those that are not zero.
+            assert!(forged == token || tokens.verify(&forged).is_err(), "letter {at}");
+        }
+        let of_another_key = Tokens::without_database(&[8; 32], 900).issue(&who);
+        assert!(tokens.verify(&of_another_key).is_err());
+    }
+
+    #[test]
+    fn no_more_tokens_are_known_than_there_is_room_for() {
+        let (tokens, who) = tokens();
+        for _ in 0..KNOWN_MAX + 1_000 {
+            let token = tokens.issue(&Who { session: SessionId::new(), ..who });
+            assert!(tokens.verify(&token).is_ok());
+        }
+        assert!(tokens.known.len() <= KNOWN_MAX, "{}", tokens.known.len());
     }
 }

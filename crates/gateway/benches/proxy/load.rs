@@ -36,7 +36,7 @@ pub(crate) fn middle(mut outcomes: Vec<Outcome>) -> Outcome {
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^53")]
 pub(crate) fn measure(way: &Running, connections: usize, lasts: Duration) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime can be made");
-    let (mut times, mut errors) = (Histogram::<u64>::new(3).expect("three digits are allowed"), 0);
+    let (mut times, mut errors) = (histogram(), 0);
     let (mut cpu_s, mut took) = (0.0, Duration::ZERO);
     runtime.block_on(async {
         let tokens = Tokens::without_database(&[7; 32], 900);
@@ -67,6 +67,11 @@ pub(crate) fn measure(way: &Running, connections: usize, lasts: Duration) -> Out
     }
 }
 
+/// Times in microseconds, up to a minute. With bounds: one that grows by itself does not do so for a value that is clamped.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order and three digits are allowed")
+}
+
 fn request(token: &str) -> Vec<u8> {
     let body = r#"{"products":[4711],"note":"as large as a purchase"}"#;
     let headers = "Host: guild.example\r\nUser-Agent: bench\r\nAccept: application/json\r\nContent-Type: application/json";
@@ -76,7 +81,7 @@ fn request(token: &str) -> Vec<u8> {
 
 /// Sends for as long as it lasts; returns the times in microseconds and how many went wrong.
 async fn client(address: SocketAddr, request: Vec<u8>, lasts: Duration) -> (Histogram<u64>, u64) {
-    let mut times = Histogram::<u64>::new(3).expect("three digits are allowed");
+    let mut times = histogram();
     let mut errors = 0;
     let until = Instant::now() + lasts;
     let Ok(mut stream) = TcpStream::connect(address).await else { return (times, 1) };

@@ -11,6 +11,7 @@ use registry::{Instance, Status};
 use std::convert::Infallible;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,12 +46,21 @@ impl Running {
             return nginx(service.expect("nginx stands before a service"));
         }
         let role = if kind == Kind::Service { "service" } else { "gateway" };
-        let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+        Running::playing(role, &std::env::current_exe().expect("this program has a path"), service)
+    }
+
+    /// The gateway of another build of this benchmark.
+    pub(crate) fn start_older(program: &str, service: SocketAddr) -> Running {
+        Running::playing("gateway", Path::new(program), Some(service))
+    }
+
+    fn playing(role: &str, program: &Path, service: Option<SocketAddr>) -> Running {
+        let mut command = Command::new(program);
         command.env(ROLE, role).stdout(Stdio::piped());
         if let Some(service) = service {
             command.env(SERVICE, service.to_string());
         }
-        let mut child = command.spawn().expect("this program can be started again");
+        let mut child = command.spawn().expect("the program can be started");
         let lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
         let address = lines.map_while(Result::ok).find_map(|line| line.parse().ok()).expect("it tells where it serves");
         Running { address, child, folder: None }

@@ -9,7 +9,7 @@ use kernel::{Instant, Random};
 use registry::Status;
 use registry::decide::{self, Feed, Lease, Record, State};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,21 +89,7 @@ impl Fleet {
     }
 
     fn register(&mut self, at: usize) {
-        let record = Record {
-            id: self.instances[at].id.clone(),
-            services: vec!["payments".to_owned()],
-            address: "10.0.0.1:80".to_owned(),
-            secure: false,
-            build: String::new(),
-            weight: 100,
-            metadata: BTreeMap::new(),
-            document: String::new(),
-            status: Status::Up,
-            forced: None,
-            registered_at: Instant(0),
-            changed_at: Instant(0),
-            version: 0,
-        };
+        let record = Record::new(self.instances[at].id.clone(), vec!["payments".to_owned()], "10.0.0.1:80".to_owned());
         let lease = Lease::new([1; 16], 10 * SECOND_US, 0, Instant(self.now));
         decide::register(&mut self.registry, &record, lease, Instant(self.now)).expect("it is new");
     }

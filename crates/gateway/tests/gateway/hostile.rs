@@ -217,7 +217,7 @@ async fn ten_thousand_idle_connections_and_hundreds_of_slow_ones_hold_nobody_up(
         tokio::task::spawn_blocking(move || Process::crowd(to)).await.unwrap()
     };
     let during = p99(&ground).await;
-    println!("p99 {before:?} alone, {during:?} beside 9,600 idle connections, 400 that send slow headers and 400 that send slow bodies");
+    println!("p99 {before:?} alone, {during:?} beside 10,000 idle connections, 400 that send slow headers and 400 that send slow bodies");
     assert!(during < before * 10 + Duration::from_millis(20), "{before:?} became {during:?}");
     assert_eq!(upstream.seen().len(), 6_000, "no slow request has reached the service");
     drop(crowd);

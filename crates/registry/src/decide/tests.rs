@@ -12,21 +12,7 @@ const LEASE_US: i64 = LEASE_MS as i64 * 1_000;
 const RENEW_US: i64 = 3 * SECOND_US;
 
 fn record(id: &str, services: &[&str]) -> Record {
-    Record {
-        id: id.into(),
-        services: services.iter().map(|service| (*service).to_owned()).collect(),
-        address: "10.0.0.1:80".to_owned(),
-        secure: false,
-        build: String::new(),
-        weight: 100,
-        metadata: BTreeMap::new(),
-        document: String::new(),
-        status: Status::Up,
-        forced: None,
-        registered_at: Instant(0),
-        changed_at: Instant(0),
-        version: 0,
-    }
+    Record::new(id, services.iter().map(|service| (*service).to_owned()).collect(), "10.0.0.1:80".to_owned())
 }
 
 /// A registry whose every round and eviction is written down.

@@ -4,7 +4,7 @@
 use crate::commands::Asked;
 use crate::decide::{Hash, Record};
 use crate::model::{LEASES_MS, Status, WEIGHT, WEIGHT_MAX, check_address, check_metadata, check_service};
-use kernel::{Code, Instant, Refusal, text};
+use kernel::{Code, Refusal, text};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -40,9 +40,6 @@ pub(super) fn registration(path: &str, told: Value) -> Result<Asked, Refusal> {
     let dirty_at = number(told.get("lastDirtyTimestamp")).unwrap_or(0);
     normalise(&mut told, &app, &id);
     let record = Record {
-        id: row_id(&app, &id).into(),
-        services: vec![service],
-        address,
         secure,
         build: metadata.get("version").filter(|version| version.len() <= 64).cloned().unwrap_or_default(),
         weight: metadata.get("weight").and_then(|weight| weight.parse().ok()).filter(|weight| *weight <= WEIGHT_MAX).unwrap_or(WEIGHT),
@@ -50,9 +47,7 @@ pub(super) fn registration(path: &str, told: Value) -> Result<Asked, Refusal> {
         document: Value::Object(told).to_string(),
         status,
         forced: forced.filter(|forced| *forced != Status::Unknown),
-        registered_at: Instant(0),
-        changed_at: Instant(0),
-        version: 0,
+        ..Record::new(row_id(&app, &id), vec![service], address)
     };
     Ok(Asked::Register { record, ticket: NO_TICKET, lease_us: lease_ms * 1_000, dirty_at })
 }
