@@ -56,7 +56,7 @@ pub trait Command: Send + Sync + 'static {
     /// The accounts whose money or things are touched, besides the caller's own.
     fn gates(&self, _input: &Self::Input, _gates: &mut BTreeSet<UserId>) {}
 
-    /// Inputs of one lane are decided in order by one writer; none means any lane.
+    /// Inputs of one lane are decided in order by one writer; none means whichever is free. A kind names lanes for all its inputs or for none.
     fn lane(&self, _input: &Self::Input) -> Option<u64> {
         None
     }
@@ -89,11 +89,15 @@ pub struct Act {
     pub detail: serde_json::Value,
 }
 
-/// Runs a batch of one kind inside a transaction: gates, kept answers, the command, new answers.
+/// Runs a batch of one kind inside a transaction: gates, the command, new answers.
+///
+/// Most keys are new, so kept answers are looked for first (`looks`) only in a batch that runs again. What is refused otherwise is
+/// looked for then, and what a repeat was granted a second time cannot be kept: either way the batch runs again.
 pub(crate) async fn attempt<C: Command>(
     command: &C,
     tx: &mut Tx<'_>,
     asked: &[(&Meta, &C::Input)],
+    looks: bool,
 ) -> Result<Vec<Outcome<C::Reply>>, Error> {
     let mut users = BTreeSet::new();
     for (meta, input) in asked {
@@ -101,7 +105,7 @@ pub(crate) async fn attempt<C: Command>(
         command.gates(input, &mut users);
     }
     idempotency::lock_gates(tx, &users).await?;
-    let kept = idempotency::load(tx, asked.iter().filter(|_| C::KEYED).map(|(meta, _)| *meta)).await?;
+    let kept = idempotency::load(tx, asked.iter().filter(|_| C::KEYED && looks).map(|(meta, _)| *meta)).await?;
 
     let mut outcomes: Vec<Option<Outcome<C::Reply>>> = Vec::with_capacity(asked.len());
     let mut firsts: HashMap<(Option<UserId>, &str, &str), usize> = HashMap::with_capacity(asked.len());
@@ -141,10 +145,16 @@ pub(crate) async fn attempt<C: Command>(
         if let Ok(reply) = &outcome {
             acts.extend(noted::<C>(meta, command.privileged(input, reply)));
         }
-        if C::KEYED && outcome.as_ref().map_or_else(|refusal| refusal.changed, |_| true) {
+        if C::KEYED && !is_unchanged(&outcome) {
             to_keep.push((asked[i].0, text_of::<C>(&outcome)));
         }
         outcomes[i] = Some(outcome);
+    }
+    if C::KEYED && !looks {
+        let refused = asked.iter().zip(&outcomes).filter(|(_, outcome)| outcome.as_ref().is_some_and(is_unchanged));
+        if !idempotency::load(tx, refused.map(|((meta, _), _)| *meta)).await?.is_empty() {
+            return Err(Error::Again(format!("{} was refused what it was granted before under the same key", C::NAME)));
+        }
     }
     idempotency::keep(tx, &to_keep).await?;
     audit(tx, &acts).await?;
@@ -156,6 +166,11 @@ pub(crate) async fn attempt<C: Command>(
             Some(if same { outcomes[first].clone().expect("the first was decided above") } else { Err(key_reused(&asked[i].0.key)) });
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.expect("every input was kept, refused, run or followed")).collect())
+}
+
+/// Such a refusal is not kept: asked again under the same key, it is decided again.
+fn is_unchanged<R>(outcome: &Outcome<R>) -> bool {
+    outcome.as_ref().is_err_and(|refusal| !refusal.changed)
 }
 
 /// The row of an act in the audit log. What an API key does is found under the key, privileged or not.

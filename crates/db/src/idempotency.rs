@@ -12,35 +12,37 @@ pub(crate) struct Kept {
 
 type Key<'a> = (Option<UserId>, &'a str, &'a str);
 
-// The account's row is every store command's first lock. SQLite has one writer and only reads it.
+// The account's row is every store command's first lock. SQLite has one writer and only reads it. On Postgres the time comes along, to
+// save a round trip: of the last row, since each is told when its own gate was locked.
 static LOCK_GATES: Statement = Statement::new(
     "db.lock_gates",
-    "select a.id, a.state
-     from accounts a
-     where a.id in (select id from rows)
-     order by a.id {for update}",
-)
-.rows(&[("id", Column::Bytes)])
-.locks(Rank::Gate);
-
-// `now` comes with the kept answers, after the gates, to save a round trip.
-static LOAD: Statement = Statement::new(
-    "db.load_kept",
-    "select 0, i.caller, i.route, i.key, i.fingerprint, i.answer
-     from idempotency i join rows r on i.caller = r.caller and i.route = r.route and i.key = r.key",
+    "select a.id, a.state, 0
+     from rows r join accounts a on a.id = r.id
+     order by a.id",
 )
 .on_postgres(
-    "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint), i.caller, i.route, i.key, i.fingerprint, i.answer
-     from (select 1) one left join (
-         select i.caller, i.route, i.key, i.fingerprint, i.answer
-         from idempotency i join rows r on i.caller = r.caller and i.route = r.route and i.key = r.key
-     ) i on true",
+    "select id, state, cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)
+     from (
+         select a.id, a.state
+         from rows r join accounts a on a.id = r.id
+         order by a.id {for update of a}
+     ) gates",
 )
-.rows(&[("caller", Column::Bytes), ("route", Column::Text), ("key", Column::Text)]);
+.rows(&[("id", Column::Bytes)])
+.by_row()
+.locks(Rank::Gate);
+
+static LOAD: Statement = Statement::new(
+    "db.load_kept",
+    "select i.caller, i.route, i.key, i.fingerprint, i.answer
+     from rows r join idempotency i on i.caller = r.caller and i.route = r.route and i.key = r.key",
+)
+.rows(&[("caller", Column::Bytes), ("route", Column::Text), ("key", Column::Text)])
+.by_row();
 
 static NOW: Statement = Statement::new("db.now", "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)");
 
-// Another process may have written the key since it was looked for: the count differs and the turn runs again.
+// A key that was kept before is a repeat: the count differs and the turn runs again, looking for answers first.
 static KEEP: Statement = Statement::new(
     "db.keep_answer",
     "insert into idempotency (caller, route, key, fingerprint, answer, at)
@@ -72,38 +74,37 @@ impl Db {
     }
 }
 
+/// Locks gates, then reads the time: what is decided now comes after what was decided under the same gates before.
 pub(crate) async fn lock_gates(tx: &mut Tx<'_>, users: &BTreeSet<UserId>) -> Result<(), Error> {
-    let missing: Vec<&UserId> = users.iter().filter(|user| !tx.gates.contains_key(user)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let states =
-        tx.load(&LOCK_GATES, Rows::of(missing, |user| row![*user]), |row| Ok((row.id::<UserId>(0)?, row.text(1)? == "active"))).await?;
+    let mut told = None;
+    let states = tx
+        .load(&LOCK_GATES, Rows::of(users, |user| row![*user]), |row| {
+            told = Some(row.instant(2)?);
+            Ok((row.id::<UserId>(0)?, row.text(1)? == "active"))
+        })
+        .await?;
     tx.gates.extend(states);
+    tx.now = match (tx.engine(), told) {
+        (Engine::Sqlite, _) => tx.clock.now(),
+        (Engine::Postgres, Some(now)) => tx.clock.shift(now),
+        (Engine::Postgres, None) => {
+            let now = tx.fetch(&NOW, &[], |row| row.instant(0)).await?.pop();
+            tx.clock.shift(now.ok_or_else(|| Error::Broken("the server told no time".to_owned()))?)
+        }
+    };
     Ok(())
 }
 
 pub(crate) async fn load<'m>(tx: &mut Tx<'_>, asked: impl Iterator<Item = &'m Meta>) -> Result<HashMap<Key<'m>, Kept>, Error> {
     let asked: Vec<&Meta> = asked.collect();
-    if asked.is_empty() {
-        tx.now = now_of(tx).await?;
-        return Ok(HashMap::new());
-    }
     let rows = Rows::of(&asked, |meta| row![scope(meta), meta.route, &meta.key]);
-    let mut server_now = None;
     let found = tx
         .load(&LOAD, rows, |row| {
-            server_now = Some(row.instant(0)?);
-            let Some(caller) = row.bytes_opt(1)? else { return Ok(None) };
-            let kept = Kept { fingerprint: row.id(4)?, answer: row.text(5)? };
-            Ok(Some(((caller, row.text(2)?, row.text(3)?), kept)))
+            let kept = Kept { fingerprint: row.id(3)?, answer: row.text(4)? };
+            Ok(((row.bytes(0)?, row.text(1)?, row.text(2)?), kept))
         })
         .await?;
-    tx.now = match (tx.engine(), server_now) {
-        (Engine::Postgres, Some(now)) => tx.clock.shift(now),
-        _ => tx.clock.now(),
-    };
-    let mut found: HashMap<(Vec<u8>, String, String), Kept> = found.into_iter().flatten().collect();
+    let mut found: HashMap<(Vec<u8>, String, String), Kept> = found.into_iter().collect();
     if found.is_empty() {
         return Ok(HashMap::new());
     }
@@ -112,16 +113,6 @@ pub(crate) async fn load<'m>(tx: &mut Tx<'_>, asked: impl Iterator<Item = &'m Me
         Some(((meta.caller, meta.route, meta.key.as_str()), kept))
     });
     Ok(kept.collect())
-}
-
-/// The time for work without a key, read after its gates as well.
-async fn now_of(tx: &mut Tx<'_>) -> Result<Instant, Error> {
-    if tx.engine() == Engine::Sqlite {
-        return Ok(tx.clock.now());
-    }
-    let now = tx.fetch(&NOW, &[], |row| row.instant(0)).await?;
-    let now = now.into_iter().next().ok_or_else(|| Error::Broken("the server told no time".to_owned()))?;
-    Ok(tx.clock.shift(now))
 }
 
 pub(crate) async fn keep(tx: &mut Tx<'_>, answers: &[(&Meta, String)]) -> Result<(), Error> {

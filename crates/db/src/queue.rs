@@ -11,7 +11,6 @@ use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
 use tracing::{Instrument as _, Span};
@@ -31,11 +30,12 @@ struct Waiting<C: Command> {
     span: Span,
 }
 
-/// The inputs of one kind that one writer will take next.
+/// The inputs of one kind that a writer will take next.
 pub(crate) struct Lane<C: Command> {
     command: Arc<C>,
     waiting: Mutex<VecDeque<Waiting<C>>>,
-    arrived: Arc<Notify>,
+    /// Wakes whoever may take them.
+    arrived: Vec<Arc<Notify>>,
     limit: usize,
     depth: metrics::Gauge,
     sizes: metrics::Histogram,
@@ -45,19 +45,21 @@ pub(crate) struct Lane<C: Command> {
 
 /// Where inputs of one kind are sent. Cheap to clone.
 pub struct Queue<C: Command> {
-    lanes: Arc<[Arc<Lane<C>>]>,
-    next: Arc<AtomicUsize>,
+    /// What any writer may take: whichever is free first takes all of it, so that batches are as large as they can be.
+    shared: Arc<Lane<C>>,
+    /// What one writer has to itself; none where there is only one writer.
+    own: Arc<[Arc<Lane<C>>]>,
 }
 
 impl<C: Command> Clone for Queue<C> {
     fn clone(&self) -> Self {
-        Queue { lanes: self.lanes.clone(), next: self.next.clone() }
+        Queue { shared: self.shared.clone(), own: self.own.clone() }
     }
 }
 
 impl<C: Command> Queue<C> {
-    pub(crate) fn new(lanes: Vec<Arc<Lane<C>>>) -> Queue<C> {
-        Queue { lanes: lanes.into(), next: Arc::default() }
+    pub(crate) fn new(shared: Arc<Lane<C>>, own: Vec<Arc<Lane<C>>>) -> Queue<C> {
+        Queue { shared, own: own.into() }
     }
 
     /// Sends one input and waits for its answer, which comes after the commit.
@@ -65,21 +67,27 @@ impl<C: Command> Queue<C> {
     /// # Errors
     /// A refusal of the decision, of the key, or of a full queue; or our fault, which changed nothing unless it says `outcome-unknown`.
     pub async fn send(&self, meta: Meta, input: C::Input) -> Result<C::Reply, Error> {
-        let lane = match self.lanes[0].command.lane(&input) {
-            Some(key) => usize::try_from(key % self.lanes.len() as u64).expect("a remainder is below the number of lanes"),
-            None => self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len(),
-        };
-        let answer = self.lanes[lane].push(meta, input)?;
+        let answer = self.lane(&input).push(meta, input)?;
         match answer.await {
             Ok(Ok(outcome)) => outcome.map_err(Error::Refused),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Unknown("the writer stopped".to_owned())),
         }
     }
+
+    fn lane(&self, input: &C::Input) -> &Lane<C> {
+        match self.shared.command.lane(input) {
+            Some(key) if !self.own.is_empty() => {
+                let at = key % self.own.len() as u64;
+                &self.own[usize::try_from(at).expect("a remainder is below the number of lanes")]
+            }
+            _ => &self.shared,
+        }
+    }
 }
 
 impl<C: Command> Lane<C> {
-    pub(crate) fn new(command: Arc<C>, arrived: Arc<Notify>, limit: usize) -> Lane<C> {
+    pub(crate) fn new(command: Arc<C>, arrived: Vec<Arc<Notify>>, limit: usize) -> Lane<C> {
         let depth = metrics::gauge!("guildhall_queue_length", "command" => C::NAME);
         let sizes = metrics::histogram!("guildhall_batch_size", "command" => C::NAME);
         let waits = metrics::histogram!("guildhall_queue_wait_seconds", "command" => C::NAME);
@@ -99,7 +107,7 @@ impl<C: Command> Lane<C> {
             waiting.push_back(Waiting { meta, input, answer, since: Instant::now(), span: Span::current() });
             self.depth.set(waiting.len() as f64);
         }
-        self.arrived.notify_one();
+        self.arrived.iter().for_each(|writer| writer.notify_one());
         Ok(receiver)
     }
 }
@@ -122,7 +130,7 @@ impl<C: Command> AnyLane for Lane<C> {
         self.sizes.record(items.len() as f64);
         self.waits.record(items[0].since.elapsed());
         let span = span_of(&items);
-        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new(), span }))
+        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new(), looks: false, span }))
     }
 }
 
@@ -142,6 +150,8 @@ struct Batch<C: Command> {
     command: Arc<C>,
     items: Vec<Waiting<C>>,
     outcomes: Vec<Outcome<C::Reply>>,
+    /// Answers that were kept are looked for first.
+    looks: bool,
     /// From when it was taken until its callers are answered.
     span: Span,
 }
@@ -160,6 +170,8 @@ pub(crate) trait AnyBatch: Send {
     fn len(&self) -> usize;
     /// Loads, decides and writes inside the transaction that is open on the connection.
     fn attempt<'a>(&'a mut self, connection: &'a mut Connection, around: &'a Surroundings) -> BoxFuture<'a, Result<(), Error>>;
+    /// From now on its attempts look for kept answers before they decide anything; false when they did already.
+    fn look_first(&mut self) -> bool;
     /// Two halves, to find the input that cannot be done.
     fn halve(self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>);
     /// Answers every caller, after the commit.
@@ -179,11 +191,12 @@ impl<C: Command> AnyBatch for Batch<C> {
 
     fn attempt<'a>(&'a mut self, connection: &'a mut Connection, around: &'a Surroundings) -> BoxFuture<'a, Result<(), Error>> {
         let span = self.span.clone();
+        let looks = self.looks;
         async move {
             let asked: Vec<(&Meta, &C::Input)> = self.items.iter().map(|item| (&item.meta, &item.input)).collect();
             let subscribed = around.subscribed.load();
             let mut tx = Tx::new(connection, &around.clock, &subscribed);
-            let attempted = AssertUnwindSafe(attempt(self.command.as_ref(), &mut tx, &asked)).catch_unwind().await;
+            let attempted = AssertUnwindSafe(attempt(self.command.as_ref(), &mut tx, &asked, looks)).catch_unwind().await;
             self.outcomes = match attempted {
                 Ok(result) => result?,
                 Err(panic) => return Err(Error::Panicked(format!("{}: {}", C::NAME, text_of(panic.as_ref())))),
@@ -194,10 +207,16 @@ impl<C: Command> AnyBatch for Batch<C> {
         .boxed()
     }
 
+    fn look_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.looks, true)
+    }
+
     fn halve(mut self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>) {
         let rest = self.items.split_off(self.items.len() / 2);
-        let second = Batch { command: self.command.clone(), items: rest, outcomes: Vec::new(), span: self.span.clone() };
+        let (command, span) = (self.command.clone(), self.span.clone());
+        let second = Batch { command, items: rest, outcomes: Vec::new(), looks: true, span };
         self.outcomes.clear();
+        self.looks = true;
         (self, Box::new(second))
     }
 

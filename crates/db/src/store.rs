@@ -29,7 +29,7 @@ pub struct Options {
     pub readers: usize,
     /// Connections that write, on Postgres; SQLite has one.
     pub writers: usize,
-    /// Batches of one kind that may be under way side by side, on Postgres.
+    /// Writers of one kind of command, side by side, on Postgres.
     pub lanes: usize,
     /// Inputs of one kind that one transaction takes at most.
     pub batch_max: usize,
@@ -137,22 +137,20 @@ impl Db {
     /// Starts the queue of one kind of command.
     pub fn queue<C: Command>(&self, command: C) -> Queue<C> {
         let command = Arc::new(command);
-        let lanes = match self.engine() {
-            Engine::Sqlite => {
-                let lane = Arc::new(Lane::new(command, self.inner.arrived.clone(), self.inner.options.queue_max));
-                self.inner.lanes.write().push(lane.clone() as Arc<dyn AnyLane>);
-                vec![lane]
-            }
-            Engine::Postgres => (0..self.inner.options.lanes.max(1)).map(|_| self.postgres_lane(command.clone())).collect(),
-        };
-        Queue::new(lanes)
-    }
-
-    fn postgres_lane<C: Command>(&self, command: Arc<C>) -> Arc<Lane<C>> {
-        let arrived = Arc::new(Notify::new());
-        let lane = Arc::new(Lane::new(command, arrived.clone(), self.inner.options.queue_max));
-        self.start_writer(Arc::new(parking_lot::RwLock::new(vec![lane.clone() as Arc<dyn AnyLane>])), arrived);
-        lane
+        let lane = |woken| Arc::new(Lane::new(command.clone(), woken, self.inner.options.queue_max));
+        if self.engine() == Engine::Sqlite {
+            let only = lane(vec![self.inner.arrived.clone()]);
+            self.inner.lanes.write().push(only.clone());
+            return Queue::new(only, Vec::new());
+        }
+        let woken: Vec<Arc<Notify>> = (0..self.inner.options.lanes.max(1)).map(|_| Arc::default()).collect();
+        let shared = lane(woken.clone());
+        let own: Vec<Arc<Lane<C>>> = woken.iter().map(|writer| lane(vec![writer.clone()])).collect();
+        for (own, writer) in own.iter().zip(woken) {
+            let serves: Vec<Arc<dyn AnyLane>> = vec![own.clone(), shared.clone()];
+            self.start_writer(Arc::new(parking_lot::RwLock::new(serves)), writer);
+        }
+        Queue::new(shared, own)
     }
 
     fn start_writer(&self, lanes: Lanes, arrived: Arc<Notify>) {
@@ -163,6 +161,8 @@ impl Db {
             lanes,
             arrived,
             batch_max: self.inner.options.batch_max,
+            // Of two kinds in one transaction the second would lock rows against the rank, which matters beside other writers.
+            batches_max: if self.engine() == Engine::Sqlite { usize::MAX } else { 1 },
             stopping: self.inner.stopping.clone(),
         };
         let running = self.inner.writing_thread.spawn(writer.run());

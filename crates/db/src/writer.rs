@@ -20,6 +20,8 @@ pub(crate) struct Writer {
     pub(crate) lanes: Lanes,
     pub(crate) arrived: Arc<Notify>,
     pub(crate) batch_max: usize,
+    /// Batches of one turn at most.
+    pub(crate) batches_max: usize,
     pub(crate) stopping: Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -45,7 +47,7 @@ impl Writer {
     }
 
     fn take(&self) -> Batches {
-        self.lanes.read().iter().filter_map(|lane| lane.take(self.batch_max)).collect()
+        self.lanes.read().iter().filter_map(|lane| lane.take(self.batch_max)).take(self.batches_max).collect()
     }
 
     /// Runs batches until each of their inputs is answered.
@@ -137,6 +139,9 @@ async fn retry(mut batches: Batches, culprit: usize, tries: u32, error: Error, t
         tracing::debug!(%error, tries, "a turn is run again");
         metrics::counter!("guildhall_turns_repeated_total", "why" => error.kind()).increment(1);
         tokio::time::sleep(Duration::from_millis(u64::from(tries) * 2)).await;
+        for batch in &mut batches {
+            batch.look_first();
+        }
         todo.push((batches, tries + 1));
         return;
     }
@@ -153,12 +158,17 @@ async fn retry(mut batches: Batches, culprit: usize, tries: u32, error: Error, t
 }
 
 /// Halves a batch that cannot be written, or answers the input that stands alone.
-fn set_aside(batch: Box<dyn AnyBatch>, error: Error, todo: &mut Vec<(Batches, u32)>) {
+fn set_aside(mut batch: Box<dyn AnyBatch>, error: Error, todo: &mut Vec<(Batches, u32)>) {
     if batch.len() > 1 {
         tracing::warn!(command = batch.name(), inputs = batch.len(), %error, "a batch is halved to find the input that fails");
         let (first, second) = batch.halve();
         todo.push((vec![second], 0));
         todo.push((vec![first], 0));
+        return;
+    }
+    if batch.look_first() {
+        // What was done before under its key may be why it cannot be done.
+        todo.push((vec![batch], 0));
         return;
     }
     tracing::error!(command = batch.name(), %error, "a command failed");

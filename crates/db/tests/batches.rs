@@ -4,6 +4,7 @@
 
 use db::{Column, Command, Db, Error, Meta, Options, Queue, Rows, Statement, Tx, row};
 use kernel::{Code, Instant, Outcome, Refusal};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use testkit::proxy::{Cut, Proxy};
@@ -39,11 +40,60 @@ impl Command for Add {
     }
 }
 
+static FIND: Statement = Statement::new(
+    "test.find",
+    "select p.name
+     from rows r join probe p on p.name = r.name",
+)
+.rows(&[("name", Column::Text)])
+.by_row();
+
+/// Adds a name, and refuses one that is there: what a repeat would be told that is not recognised.
+struct Once;
+
+impl Command for Once {
+    const NAME: &'static str = "test.once";
+    type Input = String;
+    type Reply = i64;
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a String], _now: Instant) -> Result<Vec<Outcome<i64>>, Error> {
+        let mut known: BTreeSet<String> =
+            tx.load(&FIND, Rows::of(batch, |name| row![*name]), |row| row.text(0)).await?.into_iter().collect();
+        let new: Vec<bool> = batch.iter().map(|name| known.insert((*name).clone())).collect();
+        let added = batch.iter().zip(&new).filter(|(_, is_new)| **is_new);
+        tx.write(&ADD, Rows::of(added, |(name, _)| row![*name, 1])).await?;
+        Ok(new.iter().map(|is_new| if *is_new { Ok(1) } else { Err(Refusal::new(Code::AlreadyOwned, "it is there")) }).collect())
+    }
+}
+
+static TAKE: Statement = Statement::new(
+    "test.take",
+    "insert into taken (name)
+     select name
+     from rows",
+)
+.rows(&[("name", Column::Text)]);
+
+/// Adds a name without looking: one that is there breaks the table's key.
+struct Take;
+
+impl Command for Take {
+    const NAME: &'static str = "test.take";
+    type Input = String;
+    type Reply = i64;
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a String], _now: Instant) -> Result<Vec<Outcome<i64>>, Error> {
+        tx.write(&TAKE, Rows::of(batch, |name| row![*name])).await?;
+        Ok(batch.iter().map(|_| Ok(1)).collect())
+    }
+}
+
 async fn open(url: &str) -> Db {
     let options = Options::new(url);
     db::migrate(&options).await.unwrap();
     let db = Db::open(options).await.unwrap();
     db.plain("create table if not exists probe (name text not null, number bigint not null check (number > 0))").await.unwrap();
+    db.plain("create table if not exists taken (name text not null primary key)").await.unwrap();
     db
 }
 
@@ -88,7 +138,42 @@ async fn facts(db: Db) {
     let refused = queue.send(keyed("refused", 1), ("refused".to_owned(), 0)).await;
     assert!(matches!(refused, Err(Error::Refused(refusal)) if refusal.code == Code::BadAmount));
     assert_eq!(queue.send(keyed("refused", 1), ("refused".to_owned(), 1)).await.unwrap(), 1, "a refusal is not kept");
+    repeats(&db).await;
     db.close().await;
+}
+
+/// A repeat gets its first answer although it would be refused now, or cannot be written, alone and within a crowd.
+async fn repeats(db: &Db) {
+    let (once, take) = (db.queue(Once), db.queue(Take));
+    let is_refused = |answer: &Result<i64, Error>| matches!(answer, Err(Error::Refused(refusal)) if refusal.code == Code::AlreadyOwned);
+    for _ in 0..2 {
+        assert_eq!(once.send(keyed("once", 1), "ann".to_owned()).await.unwrap(), 1);
+        assert_eq!(take.send(keyed("take", 1), "ann".to_owned()).await.unwrap(), 1);
+    }
+    assert!(is_refused(&once.send(keyed("another", 1), "ann".to_owned()).await), "another key is no repeat");
+    assert!(take.send(keyed("another take", 1), "ann".to_owned()).await.is_err());
+
+    let crowd = (0..40).map(|at| match at {
+        7 => once.send(keyed("once", 1), "ann".to_owned()),
+        8 => once.send(keyed("once", 2), "bob".to_owned()),
+        9 => once.send(keyed("third", 1), "ann".to_owned()),
+        _ => once.send(Meta::ours("test"), format!("name {at}")),
+    });
+    for (at, answer) in futures::future::join_all(crowd).await.into_iter().enumerate() {
+        match at {
+            8 => assert!(matches!(answer, Err(Error::Refused(refusal)) if refusal.code == Code::KeyReused)),
+            9 => assert!(is_refused(&answer)),
+            _ => assert_eq!(answer.unwrap(), 1),
+        }
+    }
+    let crowd = (0..40).map(|at| {
+        take.send(
+            if at == 7 { keyed("take", 1) } else { Meta::ours("test") },
+            if at == 7 { "ann".to_owned() } else { format!("name {at}") },
+        )
+    });
+    assert!(futures::future::join_all(crowd).await.into_iter().all(|answer| answer.is_ok_and(|one| one == 1)));
+    assert_eq!((count(db, "ann").await, count(db, "bob").await), (1, 0));
 }
 
 #[tokio::test]

@@ -122,6 +122,30 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_MAX)
         .max_headers(64)
-        .pipeline_flush(true)
+        // One write for head and body. Answers are not held back for requests that came along (`pipeline_flush`): one that closes
+        // its connection would be lost with them.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test]
+    async fn the_answer_that_closes_a_connection_arrives_although_more_was_asked_behind_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let router = Router::new().route("/{name}", axum::routing::get(|name: axum::extract::Path<String>| async move { name.0 }));
+        let served = tokio::spawn(connection(stream, peer, router, Leaving::default()));
+        let asked =
+            "GET /first HTTP/1.1\r\nhost: h\r\n\r\nGET /last HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\nGET /more HTTP/1.1\r\n\r\n";
+        client.write_all(asked.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        client.read_to_string(&mut told).await.unwrap();
+        drop(served.await);
+        assert!(told.contains("\r\n\r\nfirst") && told.ends_with("\r\n\r\nlast"), "{told}");
+    }
 }

@@ -13,6 +13,7 @@ static LOAD: Statement = Statement::new(
      order by l.user_id, l.product {for update of l}",
 )
 .rows(&[("user_id", Column::Bytes), ("product", Column::Int)])
+.by_row()
 .locks(Rank::Library);
 
 static INSERT: Statement = Statement::new(
@@ -32,12 +33,9 @@ static UPDATE: Statement = Statement::new(
 )
 .rows(COLUMNS);
 
-static DELETE: Statement = Statement::new(
-    "library.delete",
-    "delete from library where exists (select 1 from rows r where r.user_id = library.user_id and r.product = library.product)",
-)
-.on_postgres("delete from library using rows r where r.user_id = library.user_id and r.product = library.product")
-.rows(&[("user_id", Column::Bytes), ("product", Column::Int)]);
+static DELETE: Statement =
+    Statement::new("library.delete", "delete from library where (user_id, product) in (select user_id, product from rows)")
+        .rows(&[("user_id", Column::Bytes), ("product", Column::Int)]);
 
 static APPEND_PLAYS: Statement = Statement::new(
     "library.append_plays",
@@ -49,12 +47,9 @@ static APPEND_PLAYS: Statement = Statement::new(
 .rows(&[("user_id", Column::Bytes), ("product", Column::Int), ("seq", Column::Int), ("minutes", Column::Int), ("at", Column::Int)]);
 
 // A product that was refunded and bought again starts its plays anew.
-static DELETE_PLAYS: Statement = Statement::new(
-    "library.delete_plays",
-    "delete from play where exists (select 1 from rows r where r.user_id = play.user_id and r.product = play.product)",
-)
-.on_postgres("delete from play using rows r where r.user_id = play.user_id and r.product = play.product")
-.rows(&[("user_id", Column::Bytes), ("product", Column::Int)]);
+static DELETE_PLAYS: Statement =
+    Statement::new("library.delete_plays", "delete from play where (user_id, product) in (select user_id, product from rows)")
+        .rows(&[("user_id", Column::Bytes), ("product", Column::Int)]);
 
 const COLUMNS: &[(&str, Column)] = &[
     ("user_id", Column::Bytes),

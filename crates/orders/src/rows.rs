@@ -13,6 +13,7 @@ static LOAD: Statement = Statement::new(
      order by o.id, i.product {for update of o}",
 )
 .rows(&[("id", Column::Bytes)])
+.by_row()
 .locks(Rank::Orders);
 
 static OPEN_PRODUCTS: Statement = Statement::new(
@@ -22,6 +23,7 @@ static OPEN_PRODUCTS: Statement = Statement::new(
      where o.state in ('ready', 'ordered')",
 )
 .rows(&[("user_id", Column::Bytes)])
+.by_row()
 .locks(Rank::Orders);
 
 static INSERT: Statement = Statement::new(
@@ -50,12 +52,9 @@ static INSERT_ITEMS: Statement = Statement::new(
 )
 .rows(ITEM);
 
-static DELETE_ITEMS: Statement = Statement::new(
-    "orders.delete_items",
-    "delete from order_item where exists (select 1 from rows r where r.order_id = order_item.order_id and r.product = order_item.product)",
-)
-.on_postgres("delete from order_item using rows r where r.order_id = order_item.order_id and r.product = order_item.product")
-.rows(ITEM);
+static DELETE_ITEMS: Statement =
+    Statement::new("orders.delete_items", "delete from order_item where (order_id, product) in (select order_id, product from rows)")
+        .rows(ITEM);
 
 // A product that is wished for already stays as it was.
 static INSERT_WISHES: Statement = Statement::new(
@@ -69,12 +68,9 @@ static INSERT_WISHES: Statement = Statement::new(
 )
 .rows(&[("user_id", Column::Bytes), ("product", Column::Int), ("added_at", Column::Int)]);
 
-static DELETE_WISHES: Statement = Statement::new(
-    "orders.delete_wishes",
-    "delete from wishlist where exists (select 1 from rows r where r.user_id = wishlist.user_id and r.product = wishlist.product)",
-)
-.on_postgres("delete from wishlist using rows r where r.user_id = wishlist.user_id and r.product = wishlist.product")
-.rows(&[("user_id", Column::Bytes), ("product", Column::Int)]);
+static DELETE_WISHES: Statement =
+    Statement::new("orders.delete_wishes", "delete from wishlist where (user_id, product) in (select user_id, product from rows)")
+        .rows(&[("user_id", Column::Bytes), ("product", Column::Int)]);
 
 static LOAD_WISHES: Statement = Statement::new(
     "orders.load_wishes",
@@ -82,6 +78,7 @@ static LOAD_WISHES: Statement = Statement::new(
      from rows r join wishlist w on w.user_id = r.user_id",
 )
 .rows(&[("user_id", Column::Bytes)])
+.by_row()
 .locks(Rank::Orders);
 
 const ITEM: &[(&str, Column)] = &[("order_id", Column::Bytes), ("product", Column::Int)];

@@ -9,6 +9,7 @@ use kernel::{Code, Cursor, OrderId, Page, PaymentId, ProductId, RefundId, Refusa
 use orders::Order;
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use web::{Answer, Ask, Nothing, Operator, Path, Query, Reply, Who};
 
@@ -23,7 +24,7 @@ pub(crate) fn routes(payments: PaymentService) -> web::Routes {
         .routes(routes!(cancel))
         .routes(routes!(drop_item))
         .routes(routes!(settlements))
-        .with_state(payments)
+        .with_state(Arc::new(payments))
 }
 
 /// Which payments to list: by cursor, or by page number.
@@ -79,44 +80,44 @@ struct RefundBody {
 
 /// Your payments, newest first.
 #[utoipa::path(get, path = "/v1/payments", tag = "payments", security(("token" = [])), params(ListQuery), responses((status = 200, body = Page<PaymentView>)))]
-async fn list(State(payments): State<PaymentService>, who: Who, Query(query): Query<ListQuery>) -> Answer<Page<PaymentView>> {
+async fn list(State(payments): State<Arc<PaymentService>>, who: Who, Query(query): Query<ListQuery>) -> Answer<Page<PaymentView>> {
     let part = query.page_number.map_or(Part::After(query.cursor), Part::Number);
     Reply::ok(payments.list(who.user, part, query.size).await?)
 }
 
 /// Enters a payment of an order: fixes its prices and holds limited stock for a while.
 #[utoipa::path(post, path = "/v1/payments", tag = "payments", security(("token" = [])), request_body = EnterBody, responses((status = 201, body = PaymentView), (status = 409, body = web::ProblemBody)))]
-async fn enter(State(payments): State<PaymentService>, ask: Ask<EnterBody>) -> Answer<PaymentView> {
+async fn enter(State(payments): State<Arc<PaymentService>>, ask: Ask<EnterBody>) -> Answer<PaymentView> {
     Reply::created(payments.enter(ask.meta, ask.who.user, ask.body.order).await?)
 }
 
 /// Orders, enters and pays in one call.
 #[utoipa::path(post, path = "/v1/payments/buy", tag = "payments", security(("token" = [])), request_body = BuyBody, responses((status = 201, body = Receipt), (status = 402, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
-async fn buy(State(payments): State<PaymentService>, ask: Ask<BuyBody>) -> Answer<Receipt> {
+async fn buy(State(payments): State<Arc<PaymentService>>, ask: Ask<BuyBody>) -> Answer<Receipt> {
     Reply::created(payments.buy(ask.meta, ask.who.user, distinct(ask.body.products)?).await?)
 }
 
 /// One of your payments.
 #[utoipa::path(get, path = "/v1/payments/{payment}", tag = "payments", security(("token" = [])), params(("payment" = PaymentId, Path)), responses((status = 200, body = PaymentView), (status = 404, body = web::ProblemBody)))]
-async fn read(State(payments): State<PaymentService>, who: Who, Path(payment): Path<PaymentId>) -> Answer<PaymentView> {
+async fn read(State(payments): State<Arc<PaymentService>>, who: Who, Path(payment): Path<PaymentId>) -> Answer<PaymentView> {
     Reply::ok(payments.read(who.user, payment).await?)
 }
 
 /// Pays an entered payment. Repeating the key returns the first receipt.
 #[utoipa::path(post, path = "/v1/payments/{payment}/pay", tag = "payments", security(("token" = [])), params(("payment" = PaymentId, Path)), request_body = Nothing, responses((status = 200, body = Receipt), (status = 402, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
-async fn pay(State(payments): State<PaymentService>, Path(payment): Path<PaymentId>, ask: Ask<Nothing>) -> Answer<Receipt> {
+async fn pay(State(payments): State<Arc<PaymentService>>, Path(payment): Path<PaymentId>, ask: Ask<Nothing>) -> Answer<Receipt> {
     Reply::ok(payments.pay(ask.meta, ask.who.user, payment).await?)
 }
 
 /// The refunds of one of your payments, with their states.
 #[utoipa::path(get, path = "/v1/payments/{payment}/refunds", tag = "payments", security(("token" = [])), params(("payment" = PaymentId, Path)), responses((status = 200, body = Vec<RefundView>)))]
-async fn refunds(State(payments): State<PaymentService>, who: Who, Path(payment): Path<PaymentId>) -> Answer<Vec<RefundView>> {
+async fn refunds(State(payments): State<Arc<PaymentService>>, who: Who, Path(payment): Path<PaymentId>) -> Answer<Vec<RefundView>> {
     Reply::ok(payments.refunds(who.user, payment).await?)
 }
 
 /// Asks for a refund, whole or by item; what cannot be refunded is listed with reasons.
 #[utoipa::path(post, path = "/v1/payments/{payment}/refunds", tag = "payments", security(("token" = [])), params(("payment" = PaymentId, Path)), request_body = RefundBody, responses((status = 201, body = RefundView), (status = 409, body = web::ProblemBody)))]
-async fn refund(State(payments): State<PaymentService>, Path(payment): Path<PaymentId>, ask: Ask<RefundBody>) -> Answer<RefundView> {
+async fn refund(State(payments): State<Arc<PaymentService>>, Path(payment): Path<PaymentId>, ask: Ask<RefundBody>) -> Answer<RefundView> {
     let products = ask.body.products.map(distinct).transpose()?;
     Reply::created(payments.refund(ask.meta, ask.who.user, payment, products).await?)
 }
@@ -124,7 +125,7 @@ async fn refund(State(payments): State<PaymentService>, Path(payment): Path<Paym
 /// One refund of a payment, with its state.
 #[utoipa::path(get, path = "/v1/payments/{payment}/refunds/{refund}", tag = "payments", security(("token" = [])), params(("payment" = PaymentId, Path), ("refund" = RefundId, Path)), responses((status = 200, body = RefundView), (status = 404, body = web::ProblemBody)))]
 async fn read_refund(
-    State(payments): State<PaymentService>,
+    State(payments): State<Arc<PaymentService>>,
     who: Who,
     Path((payment, refund)): Path<(PaymentId, RefundId)>,
 ) -> Answer<RefundView> {
@@ -133,14 +134,14 @@ async fn read_refund(
 
 /// Cancels an order that is not paid; what it held goes back.
 #[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", security(("token" = [])), params(("order" = OrderId, Path)), request_body = Nothing, responses((status = 200, body = Order), (status = 409, body = web::ProblemBody)))]
-async fn cancel(State(payments): State<PaymentService>, Path(order): Path<OrderId>, ask: Ask<Nothing>) -> Answer<Order> {
+async fn cancel(State(payments): State<Arc<PaymentService>>, Path(order): Path<OrderId>, ask: Ask<Nothing>) -> Answer<Order> {
     Reply::ok(payments.cancel(ask.meta, ask.who.user, order).await?)
 }
 
 /// Drops an item of an order that is not paid; what it held goes back.
 #[utoipa::path(delete, path = "/v1/orders/{order}/items/{product}", tag = "orders", security(("token" = [])), params(("order" = OrderId, Path), ("product" = ProductId, Path)), responses((status = 200, body = Order), (status = 409, body = web::ProblemBody)))]
 async fn drop_item(
-    State(payments): State<PaymentService>,
+    State(payments): State<Arc<PaymentService>>,
     Path((order, product)): Path<(OrderId, ProductId)>,
     ask: Ask<Nothing>,
 ) -> Answer<Order> {
@@ -150,7 +151,7 @@ async fn drop_item(
 /// What was settled per day, for operators.
 #[utoipa::path(get, path = "/v1/settlements", tag = "payments", security(("token" = [])), params(SettlementsQuery), responses((status = 200, body = Page<Settlement>)))]
 async fn settlements(
-    State(payments): State<PaymentService>,
+    State(payments): State<Arc<PaymentService>>,
     _: Operator,
     Query(query): Query<SettlementsQuery>,
 ) -> Answer<Page<Settlement>> {

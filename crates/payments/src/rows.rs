@@ -41,6 +41,7 @@ static LOAD: Statement = Statement::new(
      order by p.id, i.product {for update of p}",
 )
 .rows(&[("id", Column::Bytes), ("user_id", Column::Bytes)])
+.by_row()
 .locks(Rank::Payments);
 
 static LOAD_READY: Statement = Statement::new(
@@ -52,6 +53,7 @@ static LOAD_READY: Statement = Statement::new(
      order by p.id, i.product {for update of p}",
 )
 .rows(&[("order_id", Column::Bytes), ("user_id", Column::Bytes)])
+.by_row()
 .locks(Rank::Payments);
 
 static LOAD_REFUNDS: Statement = Statement::new(
@@ -127,12 +129,9 @@ static MARK_ITEMS: Statement = Statement::new(
 )
 .rows(&[("payment", Column::Bytes), ("product", Column::Int), ("refund", Column::Bytes)]);
 
-static DELETE_ITEMS: Statement = Statement::new(
-    "payments.delete_items",
-    "delete from payment_item where exists (select 1 from rows r where r.payment = payment_item.payment and r.product = payment_item.product)",
-)
-.on_postgres("delete from payment_item using rows r where r.payment = payment_item.payment and r.product = payment_item.product")
-.rows(&[("payment", Column::Bytes), ("product", Column::Int)]);
+static DELETE_ITEMS: Statement =
+    Statement::new("payments.delete_items", "delete from payment_item where (payment, product) in (select payment, product from rows)")
+        .rows(&[("payment", Column::Bytes), ("product", Column::Int)]);
 
 static UPSERT_REFUNDS: Statement = Statement::new(
     "payments.upsert_refunds",

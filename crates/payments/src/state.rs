@@ -67,11 +67,12 @@ impl State {
     /// Announces what a payment became.
     pub(crate) fn announce(&mut self, topic: &'static str, id: PaymentId) {
         let payment = &self.payments[&id];
+        let aggregate = format!("payment/{id}");
         // A payment can change several times in one batch: each announcement has a version of its own.
-        let earlier = self.announcements.iter().filter(|a| a.aggregate.ends_with(&id.to_string())).count();
+        let earlier = self.announcements.iter().filter(|a| a.aggregate == aggregate).count();
         self.announcements.push(Announcement {
             topic,
-            aggregate: format!("payment/{id}"),
+            aggregate,
             version: payment.version * 100 + i64::try_from(earlier).unwrap_or(99),
             payload: serde_json::json!({
                 "payment": id, "order": payment.order, "user": payment.user, "state": payment.state,

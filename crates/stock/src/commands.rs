@@ -62,12 +62,9 @@ static UPSERT_HOLDS: Statement = Statement::new(
     ("expires_at", Column::Int),
 ]);
 
-static DELETE_HOLDS: Statement = Statement::new(
-    "stock.delete_holds",
-    "delete from hold where exists (select 1 from rows r where r.payment = hold.payment and r.product = hold.product)",
-)
-.on_postgres("delete from hold using rows r where r.payment = hold.payment and r.product = hold.product")
-.rows(&[("payment", Column::Bytes), ("product", Column::Int)]);
+static DELETE_HOLDS: Statement =
+    Statement::new("stock.delete_holds", "delete from hold where (payment, product) in (select payment, product from rows)")
+        .rows(&[("payment", Column::Bytes), ("product", Column::Int)]);
 
 /// Loads and locks the stock of products and the holds of payments.
 pub async fn load(tx: &mut Tx<'_>, products: &BTreeSet<ProductId>, payments: &BTreeSet<PaymentId>) -> Result<Stocks, Error> {

@@ -1,27 +1,22 @@
 //! The workers of a process: one per partition that it was given.
 //! Refuses two workers of one partition in one process.
 
-use crate::measures::delay;
 use crate::partitions::Place;
 use crate::source::PartitionLog;
 use crate::worker::{Line, Phase, Shared, Worker};
 use kernel::GameId;
-use metrics::Gauge;
-use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A worker that is told to stop is waited for this long; one that takes longer writes nothing once the partition is taken by another.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// Partitions that have a worker in this process.
-pub(crate) type Held = RwLock<BTreeSet<Place>>;
-
 struct Running {
     game: GameId,
     line: Arc<Line>,
-    delay: Gauge,
 }
 
 /// The workers.
@@ -45,10 +40,10 @@ impl Workers {
         let worker = Worker::new(self.shared.clone(), place.clone(), game.clone(), log, line.clone());
         let name = format!("stream {place}");
         match std::thread::Builder::new().name(name).spawn(move || worker.run()) {
-            Ok(_detached) => drop(running.insert(place.clone(), Running { game: game.clone(), line, delay: delay(place) })),
+            Ok(_detached) => drop(running.insert(place.clone(), Running { game: game.clone(), line })),
             Err(error) => tracing::error!(%place, %error, "no thread for a partition"),
         }
-        self.shared.held.write().insert(place.clone());
+        self.shared.caching.store(running.len(), Ordering::Relaxed);
     }
 
     /// True while a worker is on the partition.
@@ -61,7 +56,7 @@ impl Workers {
         let stopping: Vec<Running> = {
             let mut running = self.running.lock();
             let stopping = places.iter().filter_map(|place| running.remove(place)).collect();
-            self.shared.held.write().retain(|place| !places.contains(place));
+            self.shared.caching.store(running.len(), Ordering::Relaxed);
             stopping
         };
         stopping.iter().for_each(|worker| worker.line.stop());
@@ -83,14 +78,6 @@ impl Workers {
     pub(crate) fn evict(&self, game: &GameId, players: &[String]) {
         for worker in self.running.lock().values().filter(|worker| worker.game == *game) {
             worker.line.evict(players);
-        }
-    }
-
-    /// Tells of each partition for how long its oldest record waits, whatever its worker waits for.
-    pub(crate) fn tell_delays(&self) {
-        let now = self.shared.db.now();
-        for worker in self.running.lock().values() {
-            worker.delay.set(worker.line.waits_s(now));
         }
     }
 

@@ -122,7 +122,7 @@ async fn number(db: &Db, statement: &'static Statement) -> Result<i64, String> {
 }
 
 /// The first process of the database's server, where it is on this machine.
-async fn database_process(db: &Db) -> Result<Option<u32>, String> {
+pub(super) async fn database_process(db: &Db) -> Result<Option<u32>, String> {
     if db.engine() != Engine::Postgres {
         return Ok(None);
     }

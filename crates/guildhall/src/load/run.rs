@@ -1,11 +1,12 @@
 //! Drives servers through the lines of a plan and gathers the figures.
 //! Refuses to begin a run while events of the one before are still on their way.
 
+use super::drain::database_process;
 use super::driver::{self, Amount, Errors, Load, OnResponse, Outcome};
 use super::ground::Ground;
 use super::prepare::bar;
 use super::prepared::{Prepared, Round};
-use super::process::{Server, cpu_us, get, metric};
+use super::process::{Server, cpu_us, family_cpu_us, get, metric};
 use super::report::Report;
 use super::terms::{Line, Plan, Scenario};
 use super::verify;
@@ -113,7 +114,11 @@ impl Run<'_> {
             None => verify::Counts::default(),
         };
         let batches_before = self.batches(targets).await;
-        let cpu = || (servers.iter().map(Server::cpu_us).sum::<u64>(), cpu_us("self"));
+        let database = match self.db {
+            Some(db) => database_process(db).await?,
+            None => None,
+        };
+        let cpu = || (servers.iter().map(Server::cpu_us).sum::<u64>(), cpu_us("self"), database.and_then(family_cpu_us));
         let cpu_before = cpu();
 
         let sold_out = Arc::new(AtomicU64::new(0));
@@ -129,6 +134,9 @@ impl Run<'_> {
         if !servers.is_empty() {
             report.extra.insert("server_cpu_us_per_request".to_owned(), each(cpu_after.0 - cpu_before.0));
             report.extra.insert("generator_cpu_us_per_request".to_owned(), each(cpu_after.1 - cpu_before.1));
+        }
+        if let (Some(after), Some(before)) = (cpu_after.2, cpu_before.2) {
+            report.extra.insert("database_cpu_us_per_request".to_owned(), each(after.saturating_sub(before)));
         }
         let (inputs, batches) = self.batches(targets).await;
         if batches > batches_before.1 {

@@ -10,5 +10,4 @@ mod hostile;
 mod http;
 mod kafka;
 mod looks;
-mod profiles;
 mod trouble;

@@ -1,0 +1,2 @@
+-- Room beside a row is Postgres' business: SQLite rewrites a page where it is.
+select 1;
