@@ -254,7 +254,9 @@ pub async fn add_achievements(tx: &mut Tx<'_>, reached: &[Reached<'_>]) -> Resul
         let rows = Rows::of(chunk, |one| {
             let a = &one.achieved;
             let auto_at = one.live.claims_itself(a).then_some(now);
-            let (game, cause) = (one.live.game.as_str(), i64::from_ne_bytes(one.cause.to_ne_bytes()));
+            // Only a refund asks for the cause, and an index has each that is there.
+            let cause = if one.live.claws_back(a) { i64::from_ne_bytes(one.cause.to_ne_bytes()) } else { 0 };
+            let game = one.live.game.as_str();
             row![game, one.player, a.number, a.lineage, a.goal, a.period, a.n, a.version, cause, a.achieved_at, auto_at]
         });
         tx.write_some_with(&ADD_ACHIEVEMENTS, rows, &row![now]).await?;

@@ -57,8 +57,17 @@ impl LiveGame {
 
     /// Whether the reward of what was reached comes by itself.
     pub fn claims_itself(&self, achieved: &Achieved) -> bool {
-        let goal = self.registered(achieved.number).and_then(|registered| registered.campaign.goals.get(usize::from(achieved.goal)));
-        goal.is_some_and(|goal| goal.claim == rules::campaign::Claim::Auto && goal.rewards.iter().any(|reward| reward.is_for(achieved.n)))
+        self.goal(achieved)
+            .is_some_and(|goal| goal.claim == rules::campaign::Claim::Auto && goal.rewards.iter().any(|reward| reward.is_for(achieved.n)))
+    }
+
+    /// Whether it is taken back when the purchase is refunded that reached it.
+    pub fn claws_back(&self, achieved: &Achieved) -> bool {
+        self.goal(achieved).is_some_and(|goal| goal.clawback)
+    }
+
+    fn goal(&self, achieved: &Achieved) -> Option<&rules::campaign::Goal> {
+        self.registered(achieved.number).and_then(|registered| registered.campaign.goals.get(usize::from(achieved.goal)))
     }
 }
 

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use parking_lot::Mutex;
 use std::time::Duration;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -58,12 +58,17 @@ where
 {
     let filter = EnvFilter::try_new(&config.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt::layer().with_writer(std::io::stderr);
+    // A filter that does not say which levels it lets pass has every library's finest line made and thrown away.
+    let any_level = LevelFilter::TRACE;
     match config.log.format {
         // People read what happened; which request it was stands in the lines that are about one.
-        LogFormat::Text => lines.with_target(false).with_filter(filter.and(filter_fn(|of| of.target() != trace::TARGET))).boxed(),
+        LogFormat::Text => {
+            let wanted = filter_fn(|of| of.target() != trace::TARGET).with_max_level_hint(any_level);
+            lines.with_target(false).with_filter(filter.and(wanted)).boxed()
+        }
         // Machines gather the lines of a request by its id, so every line within one names it.
         LogFormat::Json => {
-            let wanted = filter_fn(|of| of.target() != trace::TARGET || *of.level() <= Level::INFO);
+            let wanted = filter_fn(|of| of.target() != trace::TARGET || *of.level() <= Level::INFO).with_max_level_hint(any_level);
             lines.json().flatten_event(true).with_current_span(false).with_span_list(true).with_filter(filter.and(wanted)).boxed()
         }
     }

@@ -14,7 +14,9 @@
 use kernel::Instant as Moment;
 use rules::{Campaign, Effects, Event, Plan, PlayerState, Registered, Value, Verdict, step};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const STARTS: &str = "2026-05-01T00:00:00Z";
 const DAYS: i64 = 14;
@@ -62,6 +64,25 @@ fn plan() -> Plan {
     Plan::compile(&registered, &["mode".to_owned(), "won".to_owned(), "level".to_owned()]).unwrap()
 }
 
+/// States by name, found by the hash that the stream finds them by.
+type States<'a> = HashMap<&'a str, PlayerState, BuildHasherDefault<Named>>;
+
+#[derive(Default)]
+struct Named(u64);
+
+impl Hasher for Named {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    /// The end of a text, which its hash needs no mark of.
+    fn write_u8(&mut self, _: u8) {}
+}
+
 struct Row {
     id: u64,
     at: i64,
@@ -102,13 +123,19 @@ fn with_event<T>(row: &Row, name: &str, judge: impl FnOnce(&Event<'_>) -> T) -> 
     })
 }
 
-fn run<'a>(plan: &Plan, log: &[Row], names: &'a [String]) -> (HashMap<&'a str, PlayerState>, usize) {
+fn run<'a>(plan: &Plan, log: &[Row], names: &'a [String]) -> (States<'a>, usize) {
     let before_kb = rss_kb();
-    let mut states: HashMap<&str, PlayerState> = HashMap::with_capacity(names.len());
+    let mut states = States::with_capacity_and_hasher(names.len(), BuildHasherDefault::default());
     let mut effects = Effects::default();
     let (mut reached, mut counted) = (0, 0);
     let started = Instant::now();
-    for row in log {
+    for (at, row) in log.iter().enumerate() {
+        // As the stream does it: the states of the next events are looked over together.
+        if at % 32 == 0 {
+            let next = &log[at..log.len().min(at + 32)];
+            let names = next.iter().map(|row| names[row.player as usize].as_str());
+            std::hint::black_box(names.filter_map(|name| states.get(name)).fold(0, |sum, state| sum ^ state.look_over()));
+        }
         let name = names[row.player as usize].as_str();
         let state = states.entry(name).or_default();
         let verdict = with_event(row, name, |event| step(plan, state, event, Some(event.at.plus_us(1_000_000)), &mut effects));
@@ -126,7 +153,7 @@ fn run<'a>(plan: &Plan, log: &[Row], names: &'a [String]) -> (HashMap<&'a str, P
     (states, reached)
 }
 
-fn stored(states: &HashMap<&str, PlayerState>) {
+fn stored(states: &States<'_>) {
     let count = states.len() as f64;
     let memory: usize = states.values().map(PlayerState::size).sum();
     let mut bytes = Vec::new();
@@ -159,13 +186,13 @@ fn stored(states: &HashMap<&str, PlayerState>) {
 }
 
 /// As a stream does it: each batch copies the states it touches, steps them, and merges them back.
-fn overlay(plan: &Plan, log: &[Row], states: &HashMap<&str, PlayerState>, names: &[String]) {
+fn overlay(plan: &Plan, log: &[Row], states: &States<'_>, names: &[String]) {
     let mut cache = states.clone();
     let mut effects = Effects::default();
     let log = &log[..log.len() / 5];
     let started = Instant::now();
     for batch in log.chunks(10_000) {
-        let mut touched: HashMap<&str, PlayerState> = HashMap::new();
+        let mut touched = States::default();
         for row in batch {
             let (name, state) = cache.get_key_value(names[row.player as usize].as_str()).unwrap();
             let state = touched.entry(name).or_insert_with(|| state.clone());

@@ -54,9 +54,8 @@ pub fn progress(plan: &Plan, number: u32, state: &PlayerState, now: Instant) -> 
     let track = plan.track(number)?;
     let nothing = PlayerState::default();
     let opted_in_at = state.get(Head::campaign(number, Tag::OptedIn), 0).map(Instant);
-    let lineage = state.get(Head::campaign(number, Tag::Lineage), 0);
     // Progress of an earlier lineage is dropped at the player's next event: it is no longer there.
-    let state = if lineage == Some(i64::from(track.lineage)) { state } else { &nothing };
+    let state = if state.lineage(number) == i64::from(track.lineage) { state } else { &nothing };
     let rules = &plan.rules[track.first..track.first + track.goals];
     let at = now.0.clamp(track.starts, track.period_ends - 1);
     let mut goals = Vec::with_capacity(rules.len());

@@ -15,11 +15,12 @@ use crate::partitions::{self, ALL, Place};
 use crate::players::Snapshot;
 use crate::record::Batch;
 use crate::stepper::{Gathered, Stepper, Tally};
+use crate::workers::Held;
 use campaigns::LiveGame;
 use db::{Command, Error, Tx, crash};
 use kernel::{Code, GameId, Instant, Outcome, Refusal};
 use parking_lot::Mutex;
-use records::{Cache, Stepped};
+use records::Cache;
 use rules::StateError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,11 @@ pub(crate) struct Work {
     pub(crate) live: Arc<LiveGame>,
     pub(crate) span: Span,
     pub(crate) body: Body,
+    /// It is to be written. Records of a topic that is not keyed by player may be stepped only, and what that changes be written with
+    /// the topic's next checkpoint.
+    pub(crate) write: bool,
+    /// Changed players that may wait to be written, for each partition.
+    pub(crate) players_max: usize,
     /// Players that may be kept for each partition.
     pub(crate) cache_share: usize,
     /// The partition is behind its log.
@@ -61,6 +67,8 @@ pub(crate) enum Body {
 pub(crate) enum Ended {
     /// It is written.
     Written(Done),
+    /// It is stepped; the topic's next checkpoint writes it.
+    Stepped(Done),
     /// The partition is somebody else's.
     Lost,
     /// The database does not stand where the checkpoint begins.
@@ -84,7 +92,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn of(gathered: &Gathered) -> Done {
+    pub(super) fn of(gathered: &Gathered) -> Done {
         let letters = gathered.letters.counts.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
         Done { tally: gathered.tally, matched: gathered.matched.clone(), letters }
     }
@@ -94,11 +102,18 @@ impl Done {
 pub(crate) const STATE_MOVED: Code = Code::WrongState;
 
 /// Writes checkpoints.
-#[derive(Default)]
 pub(crate) struct Checkpoint {
     /// Topics in the order in which they were first written: they take the lanes in turn.
     topics: Mutex<Vec<Arc<str>>>,
     cache: Cache,
+    held: Arc<Held>,
+}
+
+impl Checkpoint {
+    /// `held`: the partitions that have a worker in this process.
+    pub(crate) fn new(held: Arc<Held>) -> Checkpoint {
+        Checkpoint { topics: Mutex::default(), cache: Cache::default(), held }
+    }
 }
 
 impl Command for Checkpoint {
@@ -126,40 +141,47 @@ impl Command for Checkpoint {
         crash::point("stream.before_checkpoint");
         let kept = partitions::lock(tx, batch.iter().map(|work| work.locks())).await?;
         let mut ended = vec![Ended::Lost; batch.len()];
-        let writable = judge(tx, batch, &kept, &mut ended).await?;
-        let mut stepped: Vec<(Vec<usize>, Stepped)> = Vec::new();
-        let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        let of_records = |at: &&usize| matches!(batch[**at].body, Body::Records { .. });
-        writable.iter().filter(of_records).for_each(|at| groups.entry(&batch[*at].place.topic).or_default().push(*at));
-        for of_topic in groups.into_values() {
-            let works: Vec<&Work> = of_topic.iter().map(|at| batch[*at]).collect();
-            match records::step(tx, &works, &kept, &self.cache).await? {
-                Ok(of_records) => stepped.push((of_topic, of_records)),
-                Err(one) => of_topic.iter().for_each(|at| ended[*at] = one.clone()),
-            }
-        }
+        let mut topics = records::take(batch, &kept, &self.cache);
+        let stands = records::overlaid(&kept, &topics);
+        let writable = judge(tx, batch, &stands, &mut ended).await?;
         let mut whole = Whole::default();
-        for at in writable {
-            if let Body::Stepped { snapshot, gathered } = &batch[at].body {
-                whole.snapshots.push((&batch[at].live.game, snapshot));
-                whole.parts.push((at, gathered));
+        // The states of a cache were loaded long ago: running the same batch again would meet the same versions.
+        let mut is_final = false;
+        for at in &writable {
+            if let Body::Stepped { snapshot, gathered } = &batch[*at].body {
+                let Work { place, live, span, .. } = batch[*at];
+                whole.snapshots.push((&live.game, snapshot));
+                whole.parts.push(WholePart { place, live, span: *span, gathered });
+                ended[*at] = Ended::Written(Done::of(gathered));
+                is_final = true;
             }
         }
-        // The states of a cache were loaded long ago: running the same batch again would meet the same versions.
-        let is_final = !whole.parts.is_empty();
-        for (of_topic, of_records) in &stepped {
-            whole.snapshots.push((&batch[of_topic[0]].live.game, &of_records.snapshot));
-            whole.parts.extend(of_topic.iter().copied().zip(&of_records.gathered));
+        let mut stepped = Vec::new();
+        for (topic, left) in &mut topics {
+            let works: Vec<(usize, &Work)> =
+                writable.iter().map(|at| (*at, batch[*at])).filter(|(_, work)| work.is_of_records(topic)).collect();
+            if works.is_empty() {
+                continue;
+            }
+            let of_topic: Vec<&Work> = works.iter().map(|(_, work)| *work).collect();
+            match records::step(tx, &of_topic, std::mem::take(left), &self.held).await? {
+                Ok(one) => {
+                    let of = if one.snapshot.is_some() { Ended::Written } else { Ended::Stepped };
+                    works.iter().zip(&one.done).for_each(|((at, _), done)| ended[*at] = of(done.clone()));
+                    stepped.push(one);
+                }
+                Err(one) => works.iter().for_each(|(at, _)| ended[*at] = one.clone()),
+            }
         }
-        whole.write(tx, batch).await.map_err(|error| match error {
+        for one in &stepped {
+            one.add_to(&mut whole);
+        }
+        whole.write(tx).await.map_err(|error| match error {
             Error::Again(why) if is_final => Error::Refused(Refusal::new(STATE_MOVED, why)),
             other => other,
         })?;
-        whole.parts.iter().for_each(|(at, gathered)| ended[*at] = Ended::Written(Done::of(gathered)));
-        for (of_topic, of_records) in stepped {
-            let works: Vec<&Work> = of_topic.iter().map(|at| batch[*at]).collect();
-            of_records.leave(&works, &self.cache);
-        }
+        drop(whole);
+        stepped.into_iter().for_each(|one| one.leave(&self.cache));
         crash::point("stream.checkpoint_written");
         Ok(ended.into_iter().map(Ok).collect())
     }
@@ -192,34 +214,47 @@ async fn judge(tx: &mut Tx<'_>, batch: &[&Work], kept: &BTreeMap<Place, guard::K
 #[derive(Default)]
 struct Whole<'w> {
     snapshots: Vec<(&'w GameId, &'w Snapshot)>,
-    /// What else happened, by the works' places in the batch.
-    parts: Vec<(usize, &'w Gathered)>,
+    parts: Vec<WholePart<'w>>,
+}
+
+/// What happened to the records of one partition.
+struct WholePart<'w> {
+    place: &'w Place,
+    live: &'w LiveGame,
+    span: Span,
+    gathered: &'w Gathered,
 }
 
 impl Whole<'_> {
-    async fn write(&self, tx: &mut Tx<'_>, batch: &[&Work]) -> Result<(), Error> {
-        let works: Vec<(&Work, &Gathered)> = self.parts.iter().map(|(at, gathered)| (batch[*at], *gathered)).collect();
-        write(tx, &self.snapshots, &works.iter().map(|(work, gathered)| Part::of(work, gathered)).collect::<Vec<_>>()).await?;
+    async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        write(tx, &self.snapshots, &self.parts.iter().map(Part::of).collect::<Vec<_>>()).await?;
         let mut letters: BTreeMap<&GameId, Vec<(&Place, &Letters)>> = BTreeMap::new();
-        for (work, gathered) in works.iter().filter(|(_, gathered)| !gathered.letters.is_empty()) {
-            letters.entry(&work.live.game).or_default().push((&work.place, &gathered.letters));
+        for part in self.parts.iter().filter(|part| !part.gathered.letters.is_empty()) {
+            letters.entry(&part.live.game).or_default().push((part.place, &part.gathered.letters));
         }
         for (game, of_partitions) in letters {
             letters::store::write(tx, game, &of_partitions).await?;
         }
-        let spans: Vec<(&Place, Span)> = works.iter().map(|(work, _)| (&work.place, work.span)).collect();
+        let spans: Vec<(&Place, Span)> = self.parts.iter().map(|part| (part.place, part.span)).collect();
         partitions::advance(tx, &spans).await?;
         tx.flush().await
     }
 }
 
 impl<'a> Part<'a> {
-    fn of(work: &'a Work, gathered: &'a Gathered) -> Part<'a> {
-        Part { live: &work.live, number: i64::from(work.place.partition), gathered }
+    fn of(part: &WholePart<'a>) -> Part<'a> {
+        Part { live: part.live, number: i64::from(part.place.partition), gathered: part.gathered }
     }
 }
 
 impl Work {
+    fn is_of_records(&self, topic: &str) -> bool {
+        matches!(self.body, Body::Records { .. }) && *self.place.topic == *topic
+    }
+
     /// Any partition may touch the players of its records: all partitions of the topic take turns.
     fn locks(&self) -> Place {
         match self.body {

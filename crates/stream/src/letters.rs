@@ -43,6 +43,12 @@ pub(crate) struct Letters {
 }
 
 impl Letters {
+    /// Takes over those that came after.
+    pub(crate) fn append(&mut self, later: Letters) {
+        later.counts.into_iter().for_each(|(reason, count)| *self.counts.entry(reason).or_default() += count);
+        self.kept.extend(later.kept.into_iter().take(KEPT_PER_HOUR.saturating_sub(self.kept.len())));
+    }
+
     /// Adds one.
     pub(crate) fn add(&mut self, from: &From<'_>, record: &Record<'_>, reason: &'static str, detail: &str) {
         *self.counts.entry(reason).or_default() += 1;

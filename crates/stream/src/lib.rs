@@ -53,16 +53,14 @@ use looking::Looks;
 use parking_lot::Mutex;
 use partitions::{Claim, Decision, Place, SetOffset};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use workers::Workers;
 
-/// Changed players that one transaction writes on SQLite, whose only writer everybody else waits for.
+/// Changed players that one transaction writes on SQLite, whose only writer everybody else waits for, while the log is kept up with.
 const SQLITE_PLAYERS_MAX: usize = 4_000;
-/// The same while a backlog is read that is far longer than what keeps coming: many rows of a page are written once then.
-const SQLITE_BEHIND_PLAYERS_MAX: usize = 20_000;
 
 /// A running stream. Cheap to clone.
 #[derive(Clone)]
@@ -97,23 +95,18 @@ impl Stream {
     /// The database fails, or the client of the log cannot be made.
     pub async fn start(db: &Db, live: &Live, accounts: &Accounts, source: Source, options: Options) -> Result<Stream, Error> {
         live.refresh().await?;
-        let mut limits = options.limits.clone();
-        let mut usual_players_max = usize::MAX;
-        if db.engine() == Engine::Sqlite {
-            usual_players_max = SQLITE_PLAYERS_MAX;
-            limits.checkpoint_players_max = limits.checkpoint_players_max.min(SQLITE_BEHIND_PLAYERS_MAX);
-            limits.checkpoint_records_max = limits.checkpoint_records_max.min(SQLITE_BEHIND_PLAYERS_MAX);
-        }
+        let usual_players_max = if db.engine() == Engine::Sqlite { SQLITE_PLAYERS_MAX } else { usize::MAX };
+        let held = Arc::new(workers::Held::default());
         let workers = Arc::new(Workers::new(worker::Shared {
             db: db.clone(),
             live: live.clone(),
             runtime: tokio::runtime::Handle::current(),
-            limits,
+            limits: options.limits.clone(),
             usual_players_max,
-            checkpoints: db.queue(Checkpoint::default()),
+            checkpoints: db.queue(Checkpoint::new(held.clone())),
             loads: db.queue(Load),
             claims: db.queue(Claim),
-            caching: AtomicUsize::new(0),
+            held,
         }));
         let member = match &source {
             Source::Embedded(_) => None,

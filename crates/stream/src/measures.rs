@@ -4,7 +4,7 @@
 use crate::checkpoint::Done;
 use crate::partitions::Place;
 use campaigns::LiveGame;
-use kernel::{GameId, Instant};
+use kernel::GameId;
 use metrics::{Counter, Gauge, Histogram};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +14,6 @@ pub(crate) struct Measures {
     game: String,
     records: Counter,
     lag: Gauge,
-    delay: Gauge,
     checkpoint_seconds: Histogram,
     checkpoint_players: Histogram,
     batch_records: Histogram,
@@ -28,6 +27,12 @@ pub(crate) struct Measures {
     alarm: Option<String>,
 }
 
+/// For how long the oldest record of a partition waits that was read and is not in the database. Told beside the worker, which may be
+/// stuck at a commit.
+pub(crate) fn delay(place: &Place) -> Gauge {
+    metrics::gauge!("guildhall_stream_lag_seconds", "topic" => place.topic.to_string(), "partition" => place.partition.to_string())
+}
+
 impl Measures {
     pub(crate) fn new(place: &Place, game: &GameId) -> Measures {
         let (topic, partition, game) = (place.topic.to_string(), place.partition.to_string(), game.to_string());
@@ -39,7 +44,6 @@ impl Measures {
         Measures {
             records: of_game("guildhall_stream_records_total"),
             lag: of_place("guildhall_stream_lag_records"),
-            delay: of_place("guildhall_stream_lag_seconds"),
             players: of_place("guildhall_stream_cached_players"),
             checkpoint_seconds: spread("guildhall_stream_checkpoint_seconds"),
             checkpoint_players: spread("guildhall_stream_checkpoint_players"),
@@ -57,23 +61,24 @@ impl Measures {
     }
 
     /// Records were read.
-    pub(crate) fn read(&self, records: usize, position: i64, end: Option<i64>, appended: Option<Instant>, now: Instant) {
+    pub(crate) fn read(&self, records: usize, position: i64, end: Option<i64>) {
         self.batch_records.record(records as f64);
         if let Some(end) = end {
             self.lag.set(end.saturating_sub(position).max(0) as f64);
         }
-        if let Some(appended) = appended {
-            self.delay.set((now.since_us(appended).max(0) as f64) / 1e6);
-        }
     }
 
     /// A checkpoint was written.
-    pub(crate) fn written(&mut self, live: &LiveGame, done: &Done, took: Duration, players: usize) {
+    pub(crate) fn written(&self, done: &Done, took: Duration, players: usize) {
+        self.checkpoint_seconds.record(took.as_secs_f64());
+        self.checkpoint_players.record(done.tally.players as f64);
+        self.players.set(players as f64);
+    }
+
+    /// Records were judged.
+    pub(crate) fn stepped(&mut self, live: &LiveGame, done: &Done) {
         let tally = &done.tally;
         self.records.increment(tally.records);
-        self.checkpoint_seconds.record(took.as_secs_f64());
-        self.checkpoint_players.record(tally.players as f64);
-        self.players.set(players as f64);
         self.found.increment(tally.found);
         self.loaded.increment(tally.loaded);
         self.reached.increment(tally.reached);
@@ -128,7 +133,7 @@ impl Measures {
     pub(crate) fn end(&mut self) {
         self.alarm(None);
         self.lag.set(0.0);
-        self.delay.set(0.0);
+        delay(&self.place).set(0.0);
         self.players.set(0.0);
     }
 }

@@ -46,7 +46,7 @@ pub struct Limits {
     pub achieved_due_ms: u64,
     /// An offset of records that changed nothing is written this late, in milliseconds.
     pub idle_due_ms: u64,
-    /// While a partition is far behind, progress may wait this long, in milliseconds.
+    /// While a partition is far behind, progress waits this long, in milliseconds.
     pub behind_due_ms: u64,
     /// Changed players of a partition at which a checkpoint starts at once.
     pub checkpoint_players_max: usize,
@@ -79,7 +79,7 @@ impl Default for Limits {
 /// Bytes of records between two checkpoints of a topic keyed by player: what is stepped again after a failure.
 const STEPPED_BYTES_MAX: usize = 1 << 30;
 /// Bytes of records that wait in memory for the checkpoint of a topic that is not.
-const WAITING_BYTES_MAX: usize = 8 << 20;
+const WAITING_BYTES_MAX: usize = 4 << 20;
 
 impl Limits {
     /// The pace of a worker that may keep `share` players. `usual`: changed players of a checkpoint while the partition keeps up.
@@ -96,6 +96,7 @@ impl Limits {
             players_max: players_max.min(usual),
             behind_players_max: players_max,
             bytes_max,
+            steps_ahead: !keyed,
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct Pace {
     pub achieved_due: Duration,
     /// A mere offset, of records that changed nothing, is written this late.
     pub idle_due: Duration,
-    /// While the partition is far behind, progress waits up to this long, so that a player's many records become one row.
+    /// While the partition is far behind, progress waits this long, so that a player's many records become one row.
     pub behind_due: Duration,
     /// Changed players at which a checkpoint starts at once while the partition keeps up.
     pub players_max: usize,
@@ -20,15 +20,14 @@ pub struct Pace {
     pub behind_players_max: usize,
     /// Bytes of records since the last checkpoint at which one starts at once.
     pub bytes_max: usize,
+    /// What is full before it is due is stepped only, and written with what comes until then.
+    pub steps_ahead: bool,
 }
-
-/// A share of the time of a partition that is behind goes into writing: one part in so many.
-const WRITING_SHARE: u32 = 4;
 
 /// What has gathered since the last checkpoint was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pending {
-    /// Since the first record that is not written yet; none when there is none.
+    /// Since the first record that is not written yet, or is not being written; none when there is none.
     pub age: Option<Duration>,
     /// Players whose state changed.
     pub changed: usize,
@@ -49,6 +48,8 @@ pub enum Next {
     Read(Duration),
     /// Start a checkpoint now.
     Checkpoint,
+    /// Have the records stepped now; what they change is written later.
+    Step,
     /// Wait for the checkpoint that is under way: no more may pile up behind it.
     Hold,
 }
@@ -59,16 +60,16 @@ const IDLE_LOOK: Duration = Duration::from_millis(100);
 const ENDING_LOOK: Duration = Duration::from_millis(2);
 
 impl Pace {
-    /// What to do with what is pending. `under_way`: a checkpoint is being written; `last_took`: how long the last one did.
-    pub fn next(&self, pending: &Pending, under_way: bool, last_took: Duration) -> Next {
+    /// What to do with what is pending. `under_way`: a checkpoint is being written.
+    pub fn next(&self, pending: &Pending, under_way: bool) -> Next {
         let full = pending.changed >= self.room(pending) || pending.bytes >= self.bytes_max;
         match (pending.age, under_way) {
             (Some(_), true) if full => Next::Hold,
-            (Some(_), false) if full => Next::Checkpoint,
             (None, true) | (Some(_), true) => Next::Read(ENDING_LOOK),
             (None, false) => Next::Read(IDLE_LOOK),
-            (Some(age), false) => match self.due(pending, last_took).checked_sub(age) {
-                Some(left) if !left.is_zero() => Next::Read(left.min(IDLE_LOOK)),
+            (Some(age), false) => match self.due(pending).checked_sub(age) {
+                Some(left) if !left.is_zero() && full && self.steps_ahead => Next::Step,
+                Some(left) if !left.is_zero() && !full => Next::Read(left.min(IDLE_LOOK)),
                 _ => Next::Checkpoint,
             },
         }
@@ -82,13 +83,12 @@ impl Pace {
     }
 
     /// How old the first pending record may become.
-    pub fn due(&self, pending: &Pending, last_took: Duration) -> Duration {
+    pub fn due(&self, pending: &Pending) -> Duration {
         if !pending.worth_writing {
             return self.idle_due.max(self.due);
         }
         let keeping_up = if pending.achieved { self.achieved_due.min(self.due) } else { self.due };
-        let far_behind = (last_took * (WRITING_SHARE - 1)).clamp(keeping_up, self.behind_due.max(keeping_up));
-        keeping_up + (far_behind - keeping_up).mul_f64(pending.behind.clamp(0.0, 1.0))
+        keeping_up + self.behind_due.saturating_sub(keeping_up).mul_f64(pending.behind.clamp(0.0, 1.0))
     }
 }
 
@@ -105,7 +105,9 @@ mod tests {
         players_max: 1000,
         behind_players_max: 1500,
         bytes_max: 1 << 20,
+        steps_ahead: false,
     };
+    const AHEAD: Pace = Pace { steps_ahead: true, ..PACE };
 
     fn pending() -> impl Strategy<Value = Pending> {
         (proptest::option::of(0..10_000u64), 0..2000usize, 0..2_000_000usize, any::<[bool; 2]>(), 0.0..=1.0).prop_map(
@@ -122,16 +124,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn none_starts_while_one_is_under_way(pending in pending(), took in 0..20_000u64) {
-            prop_assert_ne!(PACE.next(&pending, true, Duration::from_millis(took)), Next::Checkpoint);
+        fn none_starts_while_one_is_under_way(pending in pending()) {
+            for pace in [PACE, AHEAD] {
+                prop_assert!(!matches!(pace.next(&pending, true), Next::Checkpoint | Next::Step));
+            }
         }
 
         #[test]
-        fn what_is_full_is_never_added_to(pending in pending(), under_way: bool, took in 0..20_000u64) {
+        fn what_is_full_is_never_added_to(pending in pending(), under_way: bool) {
             let full = pending.changed >= PACE.behind_players_max || pending.bytes >= PACE.bytes_max;
-            let next = PACE.next(&pending, under_way, Duration::from_millis(took));
             if pending.age.is_some() && full {
-                prop_assert_eq!(next, if under_way { Next::Hold } else { Next::Checkpoint });
+                prop_assert_eq!(PACE.next(&pending, under_way), if under_way { Next::Hold } else { Next::Checkpoint });
+                prop_assert!(!matches!(AHEAD.next(&pending, under_way), Next::Read(_)));
+            }
+        }
+
+        #[test]
+        fn what_is_due_is_written_and_not_only_stepped(pending in pending()) {
+            if pending.age.is_some_and(|age| age >= AHEAD.due(&pending)) {
+                prop_assert_eq!(AHEAD.next(&pending, false), Next::Checkpoint);
+            } else {
+                prop_assert_ne!(AHEAD.next(&pending, false), Next::Checkpoint);
             }
         }
 
@@ -144,32 +157,24 @@ mod tests {
         }
 
         #[test]
-        fn nothing_waits_longer_than_the_longest_due(pending in pending(), took in 0..20_000u64) {
-            let took = Duration::from_millis(took);
-            prop_assert!(PACE.due(&pending, took) <= PACE.behind_due);
+        fn nothing_waits_longer_than_the_longest_due(pending in pending()) {
+            prop_assert!(PACE.due(&pending) <= PACE.behind_due);
             if pending.age.is_some_and(|age| age >= PACE.behind_due) {
-                prop_assert_eq!(PACE.next(&pending, false, took), Next::Checkpoint);
+                prop_assert_eq!(PACE.next(&pending, false), Next::Checkpoint);
             }
         }
 
         #[test]
         fn nothing_is_written_when_nothing_was_read(mut pending in pending(), under_way: bool) {
             pending.age = None;
-            prop_assert!(matches!(PACE.next(&pending, under_way, Duration::ZERO), Next::Read(_)));
+            prop_assert!(matches!(PACE.next(&pending, under_way), Next::Read(_)));
         }
 
         #[test]
-        fn being_further_behind_never_makes_checkpoints_more_frequent(mut pending in pending(), further in 0.0..=1.0, took in 0..20_000u64) {
-            let took = Duration::from_millis(took);
-            let due = PACE.due(&pending, took);
+        fn being_further_behind_never_makes_checkpoints_more_frequent(mut pending in pending(), further in 0.0..=1.0) {
+            let due = PACE.due(&pending);
             pending.behind = f64::max(pending.behind, further);
-            prop_assert!(PACE.due(&pending, took) >= due);
-        }
-
-        #[test]
-        fn slow_checkpoints_delay_nothing_while_the_partition_keeps_up(mut pending in pending(), took in 0..20_000u64) {
-            pending.behind = 0.0;
-            prop_assert_eq!(PACE.due(&pending, Duration::from_millis(took)), PACE.due(&pending, Duration::ZERO));
+            prop_assert!(PACE.due(&pending) >= due);
         }
     }
 
@@ -179,15 +184,15 @@ mod tests {
         let offset = Pending { age, ..Pending::default() };
         let progress = Pending { worth_writing: true, ..offset };
         let achieved = Pending { achieved: true, ..progress };
-        assert_eq!(PACE.next(&offset, false, Duration::ZERO), Next::Read(Duration::from_millis(100)));
-        assert_eq!(PACE.next(&progress, false, Duration::ZERO), Next::Read(Duration::from_millis(30)));
-        assert_eq!(PACE.next(&achieved, false, Duration::ZERO), Next::Checkpoint);
+        assert_eq!(PACE.next(&offset, false), Next::Read(Duration::from_millis(100)));
+        assert_eq!(PACE.next(&progress, false), Next::Read(Duration::from_millis(30)));
+        assert_eq!(PACE.next(&achieved, false), Next::Checkpoint);
     }
 
     #[test]
-    fn slow_checkpoints_of_a_partition_that_is_behind_are_spread_out() {
-        let behind = Pending { age: Some(Duration::from_millis(500)), worth_writing: true, behind: 1.0, ..Pending::default() };
-        assert_eq!(PACE.next(&behind, false, Duration::from_millis(100)), Next::Checkpoint);
-        assert!(matches!(PACE.next(&behind, false, Duration::from_secs(1)), Next::Read(_)));
+    fn what_a_backlog_changes_is_written_every_few_seconds() {
+        let behind = |age| Pending { age: Some(age), worth_writing: true, achieved: true, behind: 1.0, ..Pending::default() };
+        assert!(matches!(PACE.next(&behind(Duration::from_secs(4)), false), Next::Read(_)));
+        assert_eq!(PACE.next(&behind(PACE.behind_due), false), Next::Checkpoint);
     }
 }

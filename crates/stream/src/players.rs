@@ -11,6 +11,9 @@ pub(crate) type At = u32;
 
 const NONE: At = At::MAX;
 
+/// Players that are looked at ahead together.
+pub(crate) const LOOK_AHEAD: usize = 32;
+
 /// Players by name, each with a state that is loaded or still wanted.
 #[derive(Debug)]
 pub(crate) struct Players {
@@ -119,6 +122,29 @@ impl Players {
         }
     }
 
+    /// Has the memory of players at hand who are about to be asked for. Finding one waits for memory again and again: for the table, the
+    /// slot, the name and the state; done step by step for many it waits for many at once.
+    pub(crate) fn look_ahead<'n>(&self, names: impl Iterator<Item = &'n [u8]>) {
+        let mut hashes = [0; LOOK_AHEAD];
+        let mut count = 0;
+        for (hash, name) in hashes.iter_mut().zip(names) {
+            *hash = xxh3_64_with_seed(name, self.seed);
+            count += 1;
+        }
+        let mut places = [NONE; LOOK_AHEAD];
+        let hashes = &hashes[..count];
+        places.iter_mut().zip(hashes).for_each(|(at, hash)| *at = self.by_hash.get(hash).copied().unwrap_or(NONE));
+        let known = || places[..count].iter().filter_map(|at| self.slots.get(*at as usize));
+        let mut seen = known().fold(0, |sum, slot| sum ^ slot.hash);
+        seen ^= known().filter_map(|slot| slot.player.as_bytes().first()).fold(0, |sum, first| sum ^ u64::from(*first));
+        for slot in known() {
+            if let Held::State(state) = &slot.state {
+                seen ^= state.look_over();
+            }
+        }
+        std::hint::black_box(seen);
+    }
+
     fn lookup(&self, hash: u64, player: &str) -> Option<At> {
         let mut at = *self.by_hash.get(&hash)?;
         while at != NONE {
@@ -210,8 +236,8 @@ impl Players {
 
     /// Takes what changed, to be written; until [`Players::written`] it may not be forgotten.
     pub(crate) fn take_changed(&mut self) -> Snapshot {
-        let mut snapshot = Snapshot { bytes: Vec::new(), rows: Vec::with_capacity(self.changed.len()) };
         let changed = std::mem::take(&mut self.changed);
+        let mut snapshot = Snapshot { bytes: Vec::with_capacity(self.stored_size(&changed)), rows: Vec::with_capacity(changed.len()) };
         for at in &changed {
             let slot = &mut self.slots[*at as usize];
             let Held::State(state) = &slot.state else { continue };
@@ -228,6 +254,16 @@ impl Players {
         debug_assert!(self.writing.is_empty(), "one snapshot is written at a time");
         self.writing = changed;
         snapshot
+    }
+
+    /// About the bytes of names and stored states: a list that grows by doubling would hold, and copy, twice as much.
+    fn stored_size(&self, players: &[At]) -> usize {
+        let size = |at: &At| {
+            let slot = &self.slots[*at as usize];
+            let state = if let Held::State(state) = &slot.state { state.size() / 2 } else { 0 };
+            slot.player.len() + state
+        };
+        players.iter().map(size).sum()
     }
 
     /// The snapshot is in the database.

@@ -2,11 +2,11 @@
 //! Pure but for its memory: no clock, no database. Refuses records that do not fit: they become dead letters.
 
 use crate::letters::Letters;
-use crate::players::{Found, Players, Snapshot};
+use crate::players::{Found, LOOK_AHEAD, Players, Snapshot};
 use crate::record::{Batch, Record};
 use campaigns::LiveGame;
-use rules::{Achieved, Effects, Event, Mapper, Reason, Scratch, Unfit, Verdict};
-use std::collections::BTreeMap;
+use rules::{Achieved, Effects, Event, Mapper, Reason, Scratch, Seen, Unfit, Verdict};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A goal that a player reached, not yet written.
@@ -42,6 +42,22 @@ pub(crate) struct Tally {
     pub(crate) loaded: u64,
 }
 
+impl Tally {
+    fn add(&mut self, later: &Tally) {
+        let Tally { records, counted, duplicates, too_late, unwanted, letters, reached, players, found, loaded } = later;
+        self.records += records;
+        self.counted += counted;
+        self.duplicates += duplicates;
+        self.too_late += too_late;
+        self.unwanted += unwanted;
+        self.letters += letters;
+        self.reached += reached;
+        self.players += players;
+        self.found += found;
+        self.loaded += loaded;
+    }
+}
+
 /// What was stepped since the last checkpoint was taken.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
@@ -50,6 +66,27 @@ pub(crate) struct Gathered {
     /// Events that counted, by the plan's goals.
     pub(crate) matched: Vec<u64>,
     pub(crate) letters: Letters,
+    /// What was told of players, where the game's mapping keeps their profiles.
+    pub(crate) seen: HashMap<Box<str>, Seen>,
+}
+
+impl Gathered {
+    fn note(&mut self, profile: &rules::Profile, event: &Event<'_>) {
+        match self.seen.get_mut(event.player) {
+            Some(seen) => profile.note(seen, event),
+            None => profile.note(self.seen.entry(event.player.into()).or_default(), event),
+        }
+    }
+
+    /// Takes over what happened after it.
+    pub(crate) fn append(&mut self, mut later: Gathered) {
+        self.tally.add(&later.tally);
+        self.reached.append(&mut later.reached);
+        self.matched.resize(self.matched.len().max(later.matched.len()), 0);
+        self.matched.iter_mut().zip(&later.matched).for_each(|(sum, count)| *sum += count);
+        self.letters.append(later.letters);
+        later.seen.into_iter().for_each(|(player, seen)| self.seen.entry(player).or_default().take(seen));
+    }
 }
 
 /// Where records come from, for their dead letters, and which of them are known to break the program.
@@ -115,7 +152,13 @@ impl Stepper {
 
     /// Steps what can be stepped at once; the names in `players.wanted()` are to be admitted before [`Stepper::finish`].
     pub(crate) fn scan(&mut self, batch: &Batch, from: &From<'_>) {
+        // Where records are keyed by player, their keys are the players' names.
+        let is_keyed = self.live.mapping.as_ref().is_some_and(|mapping| mapping.keyed_by_player());
         for (at, record) in (0u32..).zip(batch.iter()) {
+            if is_keyed && (at as usize).is_multiple_of(LOOK_AHEAD) {
+                let next = at as usize..batch.len().min(at as usize + LOOK_AHEAD);
+                self.players.look_ahead(next.map(|at| batch.get(at).key));
+            }
             self.at_offset = record.offset;
             self.first_pass(at, &record, from);
         }
@@ -130,10 +173,14 @@ impl Stepper {
             return;
         }
         let mut index = 0;
+        let profile = live.mapping.as_ref().and_then(|mapping| mapping.profile());
         let mapped = if record.is_cut {
             Err(Unfit { reason: Reason::TooLarge, detail: format!("the record is longer than {} bytes", crate::record::RECORD_MAX) })
         } else {
             mapper.map(scratch, record.value, record.appended_at, &mut |event| {
+                if let Some(profile) = profile {
+                    gathered.note(profile, event);
+                }
                 if !live.plan.wants(event.kind) {
                     gathered.tally.unwanted += 1;
                 } else {

@@ -6,6 +6,7 @@ use crate::checkpoint::controls::{Applied, Waiting};
 use crate::letters::replay;
 use crate::partitions::Place;
 use crate::source::{Source, embedded};
+use campaigns::LiveGame;
 use db::{Error, Meta};
 use kernel::GameId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,21 +20,34 @@ const REPLAY_LOOK: Duration = Duration::from_secs(1);
 /// Embedded topics are made for games that have none this often.
 const TOPIC_LOOK: Duration = Duration::from_secs(1);
 
+/// How long records wait is told this often, however long the rounds beside it take.
+const DELAY_LOOK: Duration = Duration::from_millis(500);
+
 /// Tends until the stream stops.
 pub(crate) async fn tend(inner: Arc<Inner>) {
+    let delays = async {
+        while !inner.is_stopping() {
+            inner.workers.tell_delays();
+            inner.sleep(DELAY_LOOK).await;
+        }
+    };
+    tokio::join!(rounds(&inner), delays);
+}
+
+async fn rounds(inner: &Arc<Inner>) {
     let mut seen: BTreeSet<(GameId, String)> = BTreeSet::new();
     let (mut replayed, mut topics) = (None::<Instant>, None::<Instant>);
     while !inner.is_stopping() {
         let due = |last: &Option<Instant>, every: Duration| last.is_none_or(|last| last.elapsed() >= every);
         let with_topics = due(&topics, TOPIC_LOOK);
-        if let Err(error) = round(&inner, &mut seen, with_topics).await {
+        if let Err(error) = round(inner, &mut seen, with_topics).await {
             tracing::warn!(%error, "the stream's look at games and controls failed; the next one tries again");
         }
         if with_topics {
             topics = Some(Instant::now());
         }
         if due(&replayed, REPLAY_LOOK) {
-            if let Err(error) = replay::round(&inner).await {
+            if let Err(error) = replay::round(inner).await {
                 tracing::warn!(%error, "a replay of dead letters failed; the next round tries again");
             }
             replayed = Some(Instant::now());
@@ -57,11 +71,8 @@ async fn round(inner: &Arc<Inner>, seen: &mut BTreeSet<(GameId, String)>, with_t
 async fn give_out(inner: &Inner, broker: &broker::Broker, games: &[GameId], with_topics: bool) {
     for game in games {
         let topic = inner.options.topic(game);
-        if with_topics && broker.topic(&topic).is_none() {
-            match broker.create_topic(&topic, inner.options.partitions).await {
-                Ok(_) | Err(broker::Error::TopicExists(_)) => {}
-                Err(error) => tracing::warn!(topic, %error, "a game's topic cannot be made"),
-            }
+        if with_topics && let Err(error) = make_topic(inner, broker, &topic).await {
+            tracing::warn!(topic, %error, "a game's topic cannot be made");
         }
         let partitions = broker.topic(&topic).map_or(0, |topic| i32::try_from(topic.partitions).unwrap_or(i32::MAX));
         for place in (0..partitions).map(|partition| Place::new(&topic, partition)).filter(|place| !inner.workers.has(place)) {
@@ -70,6 +81,34 @@ async fn give_out(inner: &Inner, broker: &broker::Broker, games: &[GameId], with
                 Err(error) => tracing::warn!(%place, %error, "a partition cannot be read"),
             }
         }
+    }
+}
+
+async fn make_topic(inner: &Inner, broker: &broker::Broker, topic: &str) -> Result<(), broker::Error> {
+    if broker.topic(topic).is_some() {
+        return Ok(());
+    }
+    match broker.create_topic(topic, inner.options.partitions).await {
+        Ok(_) | Err(broker::Error::TopicExists(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Inner {
+    /// What is in force in a game whose lines come. A mapping that was saved a moment ago is known, and has its topic, from here on.
+    pub(crate) async fn receiving(&self, game: &GameId) -> Result<Option<Arc<LiveGame>>, Error> {
+        let known = self.live.game(game).filter(|live| live.mapper.is_some());
+        let live = match known {
+            Some(live) => Some(live),
+            None => self.live.reload(game).await?.filter(|live| live.mapper.is_some()),
+        };
+        if let (Source::Embedded(broker), Some(_)) = (&self.source, &live)
+            && let Err(error) = make_topic(self, broker, &self.options.topic(game)).await
+        {
+            // Appending tells who sent the lines.
+            tracing::warn!(%game, %error, "a game's topic cannot be made");
+        }
+        Ok(live)
     }
 }
 

@@ -17,10 +17,11 @@ use crate::partitions::{Claim, Place};
 use crate::record::{Batch, ReadLimit};
 use crate::source::{PartitionLog, Trouble};
 use crate::stepper::{From, Stepper};
+use crate::workers::Held;
 use campaigns::Live;
 use db::{Db, Error, Meta, Queue, crash};
 use kernel::GameId;
-use pending::Gathering;
+use pending::{First, Gathering};
 use restart::{Again, Trust};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,15 +40,18 @@ pub(crate) struct Shared {
     pub(crate) checkpoints: Queue<Checkpoint>,
     pub(crate) loads: Queue<Load>,
     pub(crate) claims: Queue<Claim>,
-    /// Workers that keep players between batches, who share the cache's bound.
-    pub(crate) caching: std::sync::atomic::AtomicUsize,
+    /// Partitions that have a worker here; those workers share the cache's bound.
+    pub(crate) held: Arc<Held>,
 }
 
 /// A mapping that was just written is seen within this time and the live view's age.
 const MAPPING_LOOK: Duration = Duration::from_millis(100);
 
 /// So many reads behind, a partition writes as rarely as it may.
-const FAR_BEHIND: f64 = 8.0;
+const FAR_BEHIND: f64 = 2.0;
+
+/// Turns are short for this long after others wrote what was stepped: they may do so again, and the longer a turn the likelier it is.
+const CAREFUL: Duration = Duration::from_secs(10);
 
 /// A worker that failed begins again after this long.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
@@ -82,14 +86,22 @@ pub(crate) struct Worker {
     epoch: Option<i64>,
     /// The first offset that is not in the database.
     committed: i64,
-    /// The first offset that was not stepped.
+    /// The first offset that was not stepped for good: the records before it are written, or kept with what the topic's next
+    /// checkpoint writes.
+    stepped: i64,
+    /// The first offset that was not read.
     position: i64,
     /// None while the game has no mapping.
     stepper: Option<Stepper>,
     batch: Batch,
     gathering: Gathering,
     writing: Option<Writing>,
-    last_took: Duration,
+    /// The first record that was handed over to be written, until it is.
+    unwritten: Option<First>,
+    /// Until when turns are short.
+    careful_until: Option<Instant>,
+    /// Something was handed over to be written since the partition was taken.
+    has_written: bool,
     /// Where the last checkpoint that was started ends.
     last_to: i64,
     trust: Trust,
@@ -107,12 +119,15 @@ impl Worker {
             measures,
             epoch: None,
             committed: 0,
+            stepped: 0,
             position: 0,
             stepper: None,
             batch: Batch::default(),
             gathering: Gathering::default(),
             writing: None,
-            last_took: Duration::ZERO,
+            unwritten: None,
+            careful_until: None,
+            has_written: false,
             last_to: 0,
             trust: Trust::default(),
         }
@@ -156,14 +171,17 @@ impl Worker {
         self.evict();
         self.collect(false)?;
         let keyed = self.is_keyed();
-        let pending = self.gathering.pending(self.stepper.as_ref().filter(|_| keyed), self.behind());
-        let pace = self.shared.limits.pace(self.cache_share(), keyed, self.shared.usual_players_max);
-        match pace.next(&pending, self.writing.is_some(), self.last_took) {
-            Next::Checkpoint => self.start_checkpoint(),
+        let unwritten = self.unwritten.filter(|_| self.writing.is_none());
+        let pending = self.gathering.pending(self.stepper.as_ref().filter(|_| keyed), unwritten, self.behind());
+        let mut pace = self.shared.limits.pace(self.cache_share(), keyed, self.shared.usual_players_max);
+        pace.behind_due = pace.behind_due.mul_f64(if self.has_written { 1.0 } else { self.phase() });
+        match pace.next(&pending, self.writing.is_some()) {
+            Next::Checkpoint => self.start_checkpoint(true),
+            Next::Step => self.start_checkpoint(false),
             Next::Hold => self.collect(true)?,
             Next::Read(_) if self.trust.must_write(self.gathering.records) => match self.writing {
                 Some(_) => self.collect(true)?,
-                None => self.start_checkpoint(),
+                None => self.start_checkpoint(true),
             },
             Next::Read(wait) => self.read(wait)?,
         }
@@ -177,7 +195,7 @@ impl Worker {
         let Some(live) = live.filter(|live| live.mapper.is_some()) else { return Ok(self.stepper.is_some()) };
         match &mut self.stepper {
             Some(stepper) if stepper.live().campaign_version == live.campaign_version => {}
-            Some(stepper) if self.gathering.is_empty() && self.writing.is_none() => {
+            Some(stepper) if self.gathering.is_empty() && self.unwritten.is_none() => {
                 self.batch.clear();
                 stepper.replan(&live);
             }
@@ -197,15 +215,25 @@ impl Worker {
 
     /// How far it is behind its log: 0 up to what one read takes, 1 at [`FAR_BEHIND`] times as much more.
     fn behind(&self) -> f64 {
+        if self.careful_until.is_some_and(|until| Instant::now() < until) {
+            return 0.0;
+        }
         let end = self.log.end().unwrap_or(self.position);
         let one_read = self.shared.limits.read_records.max(1);
         let beyond = usize::try_from(end.saturating_sub(self.position)).unwrap_or(0).saturating_sub(one_read);
         (beyond as f64 / (one_read as f64 * FAR_BEHIND)).min(1.0)
     }
 
+    /// This worker's place among those of the process, from just above 0 to 1. Partitions that begin to read a backlog together write
+    /// one after the other, so that the database has something to do all the time and few snapshots are in memory at once.
+    fn phase(&self) -> f64 {
+        let held = self.shared.held.read();
+        held.iter().filter(|place| **place <= self.place).count().max(1) as f64 / held.len().max(1) as f64
+    }
+
     /// Players this worker may keep.
     fn cache_share(&self) -> usize {
-        let workers = self.shared.caching.load(std::sync::atomic::Ordering::Relaxed).max(1);
+        let workers = self.shared.held.read().len().max(1);
         (self.shared.limits.cache_max_players / workers).max(1)
     }
 
@@ -228,9 +256,9 @@ impl Worker {
         self.log.read(&mut self.batch, &limit, wait).map_err(trouble)?;
         let Some(last) = self.batch.last().filter(|_| self.batch.len() > before.0) else { return Ok(()) };
         self.position = last.offset + 1;
-        let appended = last.appended();
-        self.gathering.add(self.batch.len() - before.0, self.batch.bytes() - before.1);
-        self.measures.read(self.batch.len() - before.0, self.position, self.log.end(), appended, self.shared.db.now());
+        self.gathering.add(self.batch.len() - before.0, self.batch.bytes() - before.1, self.batch.get(before.0).appended());
+        self.measures.read(self.batch.len() - before.0, self.position, self.log.end());
+        self.tell_waiting();
         if keyed { self.step() } else { Ok(()) }
     }
 
@@ -256,7 +284,13 @@ impl Worker {
         Ok(())
     }
 
-    fn start_checkpoint(&mut self) {
+    /// Tells the line how long the oldest record waits.
+    fn tell_waiting(&self) {
+        self.line.note_waiting(self.unwritten.or(self.gathering.first()).and_then(|first| first.appended));
+    }
+
+    /// Hands over what was read; `write`: to be written and not only stepped.
+    fn start_checkpoint(&mut self, write: bool) {
         let (cache_share, is_backlog) = (self.cache_share(), self.behind() > 0.0);
         let Some(stepper) = &mut self.stepper else { return };
         let Some(epoch) = self.epoch else { return };
@@ -267,8 +301,11 @@ impl Worker {
         } else {
             Body::Records { batch: std::mem::take(&mut self.batch), poisoned: self.trust.poisoned().clone() }
         };
-        let span = Span { epoch, from: self.committed, to: self.position };
-        let work = Work { place: self.place.clone(), live: stepper.live().clone(), span, body, cache_share, is_backlog };
+        self.has_written |= write;
+        let span = Span { epoch, from: self.stepped, to: self.position };
+        let players_max = self.shared.limits.checkpoint_players_max.min(cache_share);
+        let work =
+            Work { place: self.place.clone(), live: stepper.live().clone(), span, body, write, players_max, cache_share, is_backlog };
         let (tell, ended) = oneshot::channel();
         let checkpoints = self.shared.checkpoints.clone();
         self.shared.runtime.spawn(async move {
@@ -277,6 +314,7 @@ impl Worker {
         });
         self.last_to = self.position;
         self.writing = Some(Writing { to: self.position, started: Instant::now(), ended });
+        self.unwritten = self.unwritten.or(self.gathering.first());
         self.gathering = Gathering::default();
     }
 
@@ -300,6 +338,13 @@ impl Worker {
                 self.written(to, started, &done);
                 Ok(())
             }
+            Some(Ok(Ended::Stepped(done))) => {
+                self.stepped = to;
+                if let Some(stepper) = &self.stepper {
+                    self.measures.stepped(stepper.live(), &done);
+                }
+                Ok(())
+            }
             Some(Ok(ended)) => Err(broken(ended)),
             Some(Err(Error::Refused(refusal))) if refusal.code == STATE_MOVED => Err(Break::Again(Again::state_moved())),
             Some(Err(error)) => Err(Break::Again(Again::of(&error))),
@@ -309,14 +354,15 @@ impl Worker {
 
     fn written(&mut self, to: i64, started: Instant, done: &Done) {
         crash::point("stream.after_checkpoint");
-        self.committed = to;
-        self.last_took = started.elapsed();
+        (self.committed, self.stepped, self.unwritten) = (to, to, None);
+        self.tell_waiting();
         self.trust.written(to);
         let share = self.cache_share();
         if let Some(stepper) = &mut self.stepper {
             stepper.players.written();
             stepper.players.shrink_to(share);
-            self.measures.written(stepper.live(), done, self.last_took, stepper.players.len());
+            self.measures.stepped(stepper.live(), done);
+            self.measures.written(done, started.elapsed(), stepper.players.len());
         }
         self.log.note(to);
     }
@@ -333,7 +379,7 @@ fn trouble(trouble: Trouble) -> Break {
 
 fn broken(ended: Ended) -> Break {
     match ended {
-        Ended::Written(_) => unreachable!("what was written is no break"),
+        Ended::Written(_) | Ended::Stepped(_) => unreachable!("what was written, or stepped, is no break"),
         Ended::Lost => Break::Lost,
         Ended::Elsewhere => Break::Again(Again::elsewhere()),
         Ended::PlanMoved => Break::Again(Again::plan_moved()),

@@ -1,22 +1,27 @@
 //! The workers of a process: one per partition that it was given.
 //! Refuses two workers of one partition in one process.
 
+use crate::measures::delay;
 use crate::partitions::Place;
 use crate::source::PartitionLog;
 use crate::worker::{Line, Phase, Shared, Worker};
 use kernel::GameId;
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use metrics::Gauge;
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A worker that is told to stop is waited for this long; one that takes longer writes nothing once the partition is taken by another.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
+/// Partitions that have a worker in this process.
+pub(crate) type Held = RwLock<BTreeSet<Place>>;
+
 struct Running {
     game: GameId,
     line: Arc<Line>,
+    delay: Gauge,
 }
 
 /// The workers.
@@ -40,10 +45,10 @@ impl Workers {
         let worker = Worker::new(self.shared.clone(), place.clone(), game.clone(), log, line.clone());
         let name = format!("stream {place}");
         match std::thread::Builder::new().name(name).spawn(move || worker.run()) {
-            Ok(_detached) => drop(running.insert(place.clone(), Running { game: game.clone(), line })),
+            Ok(_detached) => drop(running.insert(place.clone(), Running { game: game.clone(), line, delay: delay(place) })),
             Err(error) => tracing::error!(%place, %error, "no thread for a partition"),
         }
-        self.shared.caching.store(running.len(), Ordering::Relaxed);
+        self.shared.held.write().insert(place.clone());
     }
 
     /// True while a worker is on the partition.
@@ -56,7 +61,7 @@ impl Workers {
         let stopping: Vec<Running> = {
             let mut running = self.running.lock();
             let stopping = places.iter().filter_map(|place| running.remove(place)).collect();
-            self.shared.caching.store(running.len(), Ordering::Relaxed);
+            self.shared.held.write().retain(|place| !places.contains(place));
             stopping
         };
         stopping.iter().for_each(|worker| worker.line.stop());
@@ -78,6 +83,14 @@ impl Workers {
     pub(crate) fn evict(&self, game: &GameId, players: &[String]) {
         for worker in self.running.lock().values().filter(|worker| worker.game == *game) {
             worker.line.evict(players);
+        }
+    }
+
+    /// Tells of each partition for how long its oldest record waits, whatever its worker waits for.
+    pub(crate) fn tell_delays(&self) {
+        let now = self.shared.db.now();
+        for worker in self.running.lock().values() {
+            worker.delay.set(worker.line.waits_s(now));
         }
     }
 

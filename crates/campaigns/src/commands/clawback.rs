@@ -17,7 +17,7 @@ pub const TAKE_BACK_TOPIC: &str = "fulfilment.clawed_back";
 static FIND: Statement = Statement::new(
     "campaigns.find_causes",
     "select a.game, a.player, a.number, a.lineage, a.goal, a.period, a.n, a.version, c.user_id
-     from rows r join achievement a on a.cause = r.cause
+     from rows r join achievement a on a.cause = r.cause and a.cause <> 0
      left join claim c on c.game = a.game and c.player = a.player and c.number = a.number and c.lineage = a.lineage
        and c.goal = a.goal and c.period = a.period and c.n = a.n
      where c.state is null or c.state = 'granted'",

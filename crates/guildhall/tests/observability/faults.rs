@@ -198,15 +198,18 @@ async fn a_stream_that_is_behind_or_stopped_and_records_that_do_not_fit_are_seen
     prometheus.until_fires("GuildhallDeadLetters").await;
 
     let url = town.store.url().expect("it is on Postgres").to_owned();
-    let (place, lock) = (url.clone(), "begin; lock table log_partition in access exclusive mode; select pg_sleep(3); commit");
-    let locked = tokio::spawn(async move { db::run_once(&place, lock).await.expect("the table is there") });
-    // What it reads now is not committed when it dies, and is read again when it is back.
+    let (place, lock) = (url.clone(), "begin; lock table log_partition in access exclusive mode; select pg_sleep(300); commit");
+    let locked = tokio::spawn(async move { db::run_once(&place, lock).await });
+    let held = "select 1 from pg_locks where relation = 'log_partition'::regclass and mode = 'AccessExclusiveLock' and granted";
+    until("the table is locked", async || db::run_once(&url, held).await.is_ok_and(|locks| locks == 1)).await;
+    // It is read at once, and waits to be written.
     town.log_in(&["late".to_owned()]).await;
-    town.server.kill();
-    locked.await.expect("no panic");
-    town.restart().await;
-    prometheus.aim(&[town.server.url()]);
     prometheus.until_fires("GuildhallStreamBehind").await;
+    let unlock = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'begin; lock table log_partition%'";
+    db::run_once(&url, unlock).await.expect("one's own connections may be ended");
+    assert!(locked.await.expect("no panic").is_err(), "it slept when it was ended");
+    town.until_reached("late").await;
+    prometheus.until_quiet("GuildhallStreamBehind").await;
 
     town.server.kill();
     db::run_once(&url, "update log_partition set next = next + 1000000").await.expect("the table is there");

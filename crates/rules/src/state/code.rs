@@ -3,8 +3,9 @@
 //!
 //! `version, closed, cells, seen, scopes`, each list with its length first. A cell is the exclusive-or
 //! of its packed head with the previous one's, its key (as difference within the same head) and its value, zigzag.
+//! Each campaign with progress has its lineage there, the first one as well, which goes without saying in memory.
 
-use super::{Cell, Head, PlayerState, Scope, Seen, StateError, Tag};
+use super::{Cell, FIRST_LINEAGE, Head, PlayerState, Scope, Seen, StateError, Tag};
 
 const VERSION: u8 = 1;
 
@@ -12,18 +13,15 @@ pub(super) fn encode(state: &PlayerState, out: &mut Vec<u8>) {
     out.reserve(16 + state.cells.len() * 8 + state.seen.len() * 10);
     out.push(VERSION);
     signed(out, state.closed);
-    unsigned(out, state.cells.len() as u64);
+    let of_campaigns = || state.cells.chunk_by(|a, b| a.head.number() == b.head.number());
+    unsigned(out, (state.cells.len() + of_campaigns().filter(|cells| is_of_first_lineage(cells)).count()) as u64);
     let mut before = Cell { head: Head(0), key: 0, value: 0 };
-    for cell in &state.cells {
-        unsigned(out, packed(cell.head) ^ packed(before.head));
-        let base = if cell.head == before.head { before.key } else { 0 };
-        signed(out, cell.key.wrapping_sub(base));
-        if is_raw(cell.head) {
-            out.extend_from_slice(&cell.value.to_le_bytes());
-        } else {
-            signed(out, cell.value);
+    for cells in of_campaigns() {
+        if is_of_first_lineage(cells) {
+            let head = Head::campaign(cells[0].head.number(), Tag::Lineage);
+            write_cell(out, &mut before, Cell { head, key: 0, value: FIRST_LINEAGE });
         }
-        before = *cell;
+        cells.iter().for_each(|cell| write_cell(out, &mut before, *cell));
     }
     unsigned(out, state.seen.len() as u64);
     let mut second = 0;
@@ -40,6 +38,23 @@ pub(super) fn encode(state: &PlayerState, out: &mut Vec<u8>) {
         unsigned(out, scope.text.len() as u64);
         out.extend_from_slice(scope.text.as_bytes());
     }
+}
+
+/// Whether cells of a campaign hold progress of a lineage that goes without saying.
+fn is_of_first_lineage(cells: &[Cell]) -> bool {
+    !cells[0].head.is_lineage() && cells.iter().any(|cell| cell.head.place().is_some())
+}
+
+fn write_cell(out: &mut Vec<u8>, before: &mut Cell, cell: Cell) {
+    unsigned(out, packed(cell.head) ^ packed(before.head));
+    let base = if cell.head == before.head { before.key } else { 0 };
+    signed(out, cell.key.wrapping_sub(base));
+    if is_raw(cell.head) {
+        out.extend_from_slice(&cell.value.to_le_bytes());
+    } else {
+        signed(out, cell.value);
+    }
+    *before = cell;
 }
 
 /// A head with its bits moved so that cells that follow one another differ in few low ones: tag 4, goal 16, number 32, scope 8.
@@ -66,7 +81,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<PlayerState, StateError> {
         Some(_) => return Err(StateError::Broken),
     }
     let state = body(&mut from).ok_or(StateError::Broken)?;
-    if from.bytes.is_empty() && state.cells.is_sorted() && state.seen.is_sorted() { Ok(state) } else { Err(StateError::Broken) }
+    if from.bytes.is_empty() && state.seen.is_sorted() { Ok(state) } else { Err(StateError::Broken) }
 }
 
 fn body(from: &mut Reader<'_>) -> Option<PlayerState> {
@@ -74,15 +89,24 @@ fn body(from: &mut Reader<'_>) -> Option<PlayerState> {
     let count = from.length(3)?;
     let mut cells = Vec::with_capacity(count);
     let mut before = Cell { head: Head(0), key: 0, value: 0 };
-    let mut corrected = false;
+    let (mut corrected, mut lineages) = (false, false);
     for _ in 0..count {
         let head = unpacked(from.unsigned()? ^ packed(before.head));
         let base = if head == before.head { before.key } else { 0 };
         let key = base.wrapping_add(from.signed()?);
         let value = if is_raw(head) { i64::from_le_bytes(from.array()?) } else { from.signed()? };
         corrected |= head.is(Tag::Correction);
-        before = Cell { head, key, value };
-        cells.push(before);
+        let cell = Cell { head, key, value };
+        // The first is compared with the least cell there could be.
+        if before > cell {
+            return None;
+        }
+        before = cell;
+        if head.is_lineage() && value == FIRST_LINEAGE {
+            continue;
+        }
+        lineages |= head.is_lineage();
+        cells.push(cell);
     }
     let count = from.length(9)?;
     let mut seen = Vec::with_capacity(count);
@@ -100,7 +124,7 @@ fn body(from: &mut Reader<'_>) -> Option<PlayerState> {
         from.bytes = rest;
         scopes.push(Scope { number, hash, text: std::str::from_utf8(text).ok()?.into() });
     }
-    Some(PlayerState { closed, cells, seen, scopes, corrected })
+    Some(PlayerState { closed, cells, seen, scopes, corrected, lineages })
 }
 
 fn unsigned(out: &mut Vec<u8>, mut number: u64) {
@@ -156,3 +180,6 @@ impl Reader<'_> {
         (length <= self.bytes.len() / each_min).then_some(length)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,19 +47,12 @@ impl Turn<'_> {
     /// Sees to it that the player's cells are of the campaign's lineage; those of an earlier one are dropped.
     /// False if they are of a later one, which this plan must not touch.
     pub(crate) fn open(&mut self, track: &Track) -> bool {
-        let head = Head::campaign(track.number, Tag::Lineage);
-        let lineage = i64::from(track.lineage);
-        match self.state.get(head, 0) {
-            Some(kept) if kept == lineage => true,
-            Some(kept) if kept > lineage => false,
-            kept => {
-                if kept.is_some() {
-                    self.state.remove_campaign(track.number, |head| !head.is(Tag::OptedIn));
-                }
-                self.state.set(head, 0, lineage);
-                true
-            }
+        let (kept, lineage) = (self.state.lineage(track.number), i64::from(track.lineage));
+        if kept < lineage {
+            self.state.remove_campaign(track.number, |head| !head.is(Tag::OptedIn));
+            self.state.set_lineage(track.number, lineage);
         }
+        kept <= lineage
     }
 
     /// A goal's cells of a scope.

@@ -1,4 +1,4 @@
-//! Writes what was stepped, but for dead letters and offsets: one row set per table, however many partitions it comes from.
+//! Writes what was stepped and seen, but for dead letters and offsets: one row set per table, however many partitions it comes from.
 //! Refuses nothing: it was decided before.
 
 use crate::players::Snapshot;
@@ -6,6 +6,7 @@ use crate::stepper::Gathered;
 use campaigns::{GoalCount, LiveGame, Reached, StateWrite};
 use db::{Error, Tx};
 use kernel::GameId;
+use rules::Seen;
 use std::collections::BTreeMap;
 
 /// What happened to the records of one partition.
@@ -18,8 +19,10 @@ pub(crate) struct Part<'a> {
     pub(crate) gathered: &'a Gathered,
 }
 
-/// Writes states of players, each of whom is in one of the snapshots, achievements with their announcements, and the counts of goals.
+/// Writes profiles of players, states of players, each of whom is in one of the snapshots, achievements with their announcements, and the
+/// counts of goals.
 pub(crate) async fn write(tx: &mut Tx<'_>, snapshots: &[(&GameId, &Snapshot)], parts: &[Part<'_>]) -> Result<(), Error> {
+    teams::keep_seen(tx, &seen(parts)).await?;
     let states = snapshots
         .iter()
         .flat_map(|&(game, snapshot)| snapshot.rows().map(move |(player, loaded, state)| StateWrite { game, player, loaded, state }));
@@ -30,6 +33,17 @@ pub(crate) async fn write(tx: &mut Tx<'_>, snapshots: &[(&GameId, &Snapshot)], p
     let reached: Vec<Reached<'_>> = reached.collect();
     campaigns::add_achievements(tx, &reached).await?;
     campaigns::add_matched(tx, &parts.iter().flat_map(counts).collect::<Vec<_>>()).await
+}
+
+/// What was told of players, by any of the partitions.
+fn seen<'a>(parts: &[Part<'a>]) -> BTreeMap<(&'a GameId, &'a str), Seen> {
+    let mut all: BTreeMap<(&GameId, &str), Seen> = BTreeMap::new();
+    for &Part { live, gathered, .. } in parts {
+        for (player, seen) in &gathered.seen {
+            all.entry((&live.game, player)).or_default().take(seen.clone());
+        }
+    }
+    all
 }
 
 fn counts<'a>(part: &Part<'a>) -> Vec<GoalCount<'a>> {

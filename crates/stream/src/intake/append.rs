@@ -71,7 +71,7 @@ impl Intake {
     async fn to_embedded(&self, broker: &Broker, topic: &str, lines: &Batch, keys: &mut Keys<'_>) -> Result<(), String> {
         let partitions = broker.topic(topic).map_or(0, |topic| topic.partitions);
         if partitions == 0 {
-            return Err(format!("there is no topic {topic:?} yet: it is made within a second of the game's first mapping"));
+            return Err(format!("there is no topic {topic:?} yet: it is made with the game's first mapping"));
         }
         let kept: Vec<(Option<String>, Vec<u8>)> = lines.iter().map(|line| (keys.of(&line), value(&line))).collect();
         let mut shares: Vec<Vec<NewRecord<'_>>> = (0..partitions).map(|_| Vec::new()).collect();

@@ -27,7 +27,7 @@ pub(super) async fn take(State(stream): State<Stream>, caller: Caller, Path(game
     let permit = inner.intake.requests.clone().try_acquire_owned().map_err(|_| {
         Refusal::new(Code::Overloaded, format!("{} requests bring logs already: try again in a second", inner.options.intake.requests_max))
     })?;
-    let live = inner.live.game(&game);
+    let live = inner.receiving(&game).await?;
     let keying = live.and_then(|live| live.mapping.as_ref().filter(|mapping| mapping.keyed_by_player()).and(live.mapper.clone()));
     let (parts, body) = Chunks::pair();
     let (runtime, limits, topic) = (Handle::current(), inner.options.intake.clone(), stream.topic(&game));

@@ -1,8 +1,9 @@
 //! The line between a worker and the rest of the process: what it is told, and what it tells.
 //! Refuses to grow: players to forget are told by name and taken at once.
 
+use kernel::Instant;
 use parking_lot::{Condvar, Mutex};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 /// What a worker is about.
@@ -30,11 +31,21 @@ pub(crate) struct Line {
     woken: Condvar,
     phase: Mutex<Phase>,
     evictions: Mutex<Vec<String>>,
+    /// When the log took the oldest record that was read and is not in the database, in microseconds; [`NOTHING_WAITS`] for none.
+    waits_since: AtomicI64,
 }
+
+const NOTHING_WAITS: i64 = i64::MAX;
 
 impl Default for Line {
     fn default() -> Line {
-        Line { stopping: AtomicBool::new(false), woken: Condvar::new(), phase: Mutex::new(Phase::Claiming), evictions: Mutex::default() }
+        Line {
+            stopping: AtomicBool::new(false),
+            woken: Condvar::new(),
+            phase: Mutex::new(Phase::Claiming),
+            evictions: Mutex::default(),
+            waits_since: AtomicI64::new(NOTHING_WAITS),
+        }
     }
 }
 
@@ -82,6 +93,19 @@ impl Line {
         self.phase.lock().clone()
     }
 
+    /// Notes when the log took the oldest record that was read and is not in the database yet.
+    pub(crate) fn note_waiting(&self, since: Option<Instant>) {
+        self.waits_since.store(since.map_or(NOTHING_WAITS, |since| since.0), Ordering::Relaxed);
+    }
+
+    /// For how long the oldest record waits that was read and is not in the database, in seconds; 0 when none does.
+    pub(crate) fn waits_s(&self, now: Instant) -> f64 {
+        match self.waits_since.load(Ordering::Relaxed) {
+            NOTHING_WAITS => 0.0,
+            since => now.since_us(Instant(since)).max(0) as f64 / 1e6,
+        }
+    }
+
     /// Players whose states others will change.
     pub(crate) fn evict(&self, players: &[String]) {
         self.evictions.lock().extend_from_slice(players);
@@ -89,5 +113,20 @@ impl Line {
 
     pub(crate) fn take_evictions(&self) -> Vec<String> {
         std::mem::take(&mut *self.evictions.lock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_grows_older_until_it_is_written() {
+        let line = Line::default();
+        assert_eq!(line.waits_s(Instant(9_000_000)), 0.0);
+        line.note_waiting(Some(Instant(2_000_000)));
+        assert_eq!([line.waits_s(Instant(3_000_000)), line.waits_s(Instant(9_500_000))], [1.0, 7.5]);
+        line.note_waiting(None);
+        assert_eq!(line.waits_s(Instant(9_500_000)), 0.0);
     }
 }

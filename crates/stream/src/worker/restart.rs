@@ -7,7 +7,7 @@ use crate::partitions::{Claimed, Want};
 use crate::worker::pending::Gathering;
 use db::{Error, Meta};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A partition that somebody else took is asked for again after this long, if the group still says it is ours.
 const LOST_PAUSE: Duration = Duration::from_secs(3);
@@ -156,7 +156,7 @@ impl Worker {
         if claim {
             self.claim()?;
         }
-        self.position = self.committed;
+        (self.stepped, self.position, self.unwritten) = (self.committed, self.committed, None);
         self.log.seek(self.committed).map_err(super::trouble)
     }
 
@@ -171,7 +171,7 @@ impl Worker {
                     self.stepper = None;
                 }
                 self.epoch = Some(epoch);
-                self.committed = next;
+                (self.committed, self.has_written) = (next, false);
                 self.measures.alarm(None);
                 tracing::info!(place = %self.place, epoch, next, "a partition was taken");
                 Ok(())
@@ -193,8 +193,8 @@ impl Worker {
 
     /// Writes what was stepped before the end.
     fn finish(&mut self) {
-        if !self.gathering.is_empty() && self.writing.is_none() {
-            self.start_checkpoint();
+        if !(self.gathering.is_empty() && self.unwritten.is_none()) && self.writing.is_none() {
+            self.start_checkpoint(true);
         }
         if let Err(Break::Again(again)) = self.collect(true) {
             tracing::info!(place = %self.place, why = again.why, "the last records of a partition are left to who reads it next");
@@ -227,8 +227,14 @@ impl Worker {
     fn again(&mut self, again: &Again, failures: &mut u32) -> bool {
         self.measures.stepped_again();
         match again.what {
-            What::Step => false,
-            What::Claim => true,
+            What::Step => {
+                self.careful_until = Some(Instant::now() + super::CAREFUL);
+                false
+            }
+            What::Claim => {
+                self.careful_until = Some(Instant::now() + super::CAREFUL);
+                true
+            }
             What::Reload => {
                 if let Err(error) = self.shared.runtime.block_on(self.shared.live.reload(&self.game)) {
                     self.pause(&error.to_string(), failures);

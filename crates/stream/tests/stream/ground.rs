@@ -180,6 +180,7 @@ pub(crate) fn small() -> Limits {
         checkpoint_players_max: 25,
         checkpoint_records_max: 60,
         checkpoint_due_ms: 5,
+        behind_due_ms: 30,
         ..Limits::default()
     }
 }

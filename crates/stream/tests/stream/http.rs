@@ -1,7 +1,7 @@
 //! The routes, with their tokens.
 
 use crate::both::both_engines;
-use crate::ground::{Ground, KEYED, campaign, letters, plays};
+use crate::ground::{GAME, Ground, KEYED, campaign, letters, plays, register};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use kernel::SessionId;
@@ -73,6 +73,19 @@ both_engines! {
         let backtest = Request::post("/v1/games/kart/campaigns/backtest").header("content-type", "application/json");
         let (status, told) = call(ground, &stream, &[Role::Operator], backtest, draft.into_bytes()).await;
         assert_eq!((status, told["goals"][0]["players"].as_u64()), (StatusCode::OK, Some(20)), "{told}");
+        stream.stop().await;
+    }
+
+    async fn lines_are_taken_as_soon_as_the_first_mapping_of_their_game_is_saved(ground: &Ground) {
+        let stream = ground.stream().await;
+        let body = || plays(5, 4).iter().flat_map(|(_, line)| [line.as_bytes(), b"\n"].concat()).collect::<Vec<u8>>();
+        let post = || Request::post("/v1/games/kart/logs");
+        let (status, told) = call(ground, &stream, &[Role::Operator], post(), body()).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nobody knows what the lines of a game without a mapping mean: {told}");
+        register(&ground.db, GAME, KEYED, &[campaign(10)]).await;
+        let (status, told) = call(ground, &stream, &[Role::Operator], post(), body()).await;
+        assert_eq!((status, told["accepted"].as_u64()), (StatusCode::OK, Some(plays(5, 4).len() as u64)), "{told}");
+        ground.until_read().await;
         stream.stop().await;
     }
 }

@@ -10,4 +10,5 @@ mod hostile;
 mod http;
 mod kafka;
 mod looks;
+mod profiles;
 mod trouble;

@@ -169,7 +169,11 @@ impl Partition {
 
 impl PartitionLog for Partition {
     fn bounds(&mut self) -> Result<Bounds, Trouble> {
-        bounds(&self.consumer.context().options, &self.consumer, &self.place.topic, self.place.partition)
+        let context = self.consumer.context();
+        let bounds = bounds(&context.options, &self.consumer, &self.place.topic, self.place.partition)?;
+        // The client's own word of it comes within a second: until then a backlog would look like none.
+        context.ends.lock().insert(self.place.clone(), bounds.end);
+        Ok(bounds)
     }
 
     fn seek(&mut self, offset: i64) -> Result<(), Trouble> {
