@@ -15,6 +15,7 @@ pub mod process;
 pub mod records;
 pub mod report;
 pub mod run;
+mod scale_out;
 pub mod send;
 mod sending;
 pub mod start;
@@ -119,6 +120,11 @@ Examples:
   guildhall load teams --db postgres://USER:PASSWORD@HOST/DATABASE --json
   guildhall load teams --data ./teams-data            the players stay there for the next run")]
     Teams(TeamTerms),
+    /// Pay through a gateway with one and with two processes of payments, before and after an index, watched by a Prometheus
+    #[command(after_help = "\
+Example:
+  guildhall load scale-out --db postgres://USER:PASSWORD@HOST/postgres      in a database of its own, which is dropped at the end")]
+    ScaleOut(scale_out::Terms),
     /// Prepare a scenario for a server that is started by hand; what was made is written to the data folder
     #[command(after_help = "\
 Example:
@@ -180,6 +186,7 @@ async fn scenario(settings: &Settings, load: Load) -> Result<ExitCode, String> {
         },
         Load::Events(terms) => surge::run(settings, &terms).await,
         Load::Teams(terms) => teams::run(settings, &terms).await,
+        Load::ScaleOut(terms) => scale_out::run(settings, &terms).await,
         Load::Prepare { scenario, drive, sale } => {
             let sale = (scenario == Scenario::Sale).then_some(sale);
             prepare_only(settings, &Plan { sale, ..Plan::new(scenario, drive) }).await

@@ -169,7 +169,8 @@ pub fn metric(text: &str, name: &str, label: &str) -> f64 {
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-fn free_address() -> io::Result<SocketAddr> {
+/// An address nobody listens at yet.
+pub(super) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 

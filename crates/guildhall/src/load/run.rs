@@ -76,11 +76,7 @@ impl Run<'_> {
         prepared: &mut Prepared,
         wrong: &mut Vec<String>,
     ) -> Result<Report, String> {
-        if self.plan.warm_up() > 0 {
-            let round = take(prepared)?;
-            let load = self.load(line, targets, prepared, &round);
-            drive(load, targets.to_vec()).await?;
-        }
+        self.warm_up(line, targets, prepared).await?;
         let mut runs = Vec::new();
         for number in 1..=self.plan.drive.runs.max(1) {
             let round = take(prepared)?;
@@ -94,6 +90,22 @@ impl Run<'_> {
             runs.push(report);
         }
         Report::median(runs).ok_or_else(|| "no run was made".to_owned())
+    }
+
+    /// Has servers answer what is not measured.
+    pub(super) async fn warm_up(&self, line: &Line, targets: &[SocketAddr], prepared: &mut Prepared) -> Result<(), String> {
+        if self.plan.warm_up() > 0 {
+            let round = take(prepared)?;
+            let load = self.load(line, targets, prepared, &round);
+            drive(load, targets.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// The next run on servers that are not ours to watch, with its figures, and what is wrong with it.
+    pub(super) async fn next(&self, line: &Line, targets: &[SocketAddr], prepared: &mut Prepared) -> Result<(Report, Vec<String>), String> {
+        let round = take(prepared)?;
+        self.run(line, &[], targets, prepared, &round).await
     }
 
     /// One run with its figures, and what is wrong with it.

@@ -1,7 +1,12 @@
 //! The real program as a child process: started, asked where it listens, killed, or stopped as an operator would.
+//! With `GUILDHALL_THROUGH=gateway` what is asked goes to a gateway before it (see `front`); nothing in the tests knows.
 //! Refuses to leave one running: a dropped server is killed.
 
+#[path = "front.rs"]
+mod front;
+
 use crate::store::Store;
+use front::{Front, Registry};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -21,6 +26,14 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Child,
     log: mpsc::Receiver<String>,
+    front: Option<Front>,
+}
+
+/// A process that said where it listens.
+struct Launched {
+    address: SocketAddr,
+    child: Child,
+    log: mpsc::Receiver<String>,
 }
 
 impl Server {
@@ -37,30 +50,16 @@ impl Server {
     /// The same on another address of the store's database, as a proxy's.
     pub(crate) async fn start_through(store: &Store, url: Option<&str>, variables: &[(&str, String)]) -> Result<Server, Vec<String>> {
         let mut command = program(store, &["serve", "--listen", "127.0.0.1:0"], url);
-        command.env("GUILDHALL_LOG_FORMAT", "json").envs(variables.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
-        let stderr = child.stderr.take().expect("it was piped");
-        let (ready, is_ready) = oneshot::channel();
-        let (lines, mut log) = mpsc::channel(LINES_MAX);
-        std::thread::spawn(move || {
-            let mut ready = Some(ready);
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = address(&line)
-                    && let Some(ready) = ready.take()
-                {
-                    let _ = ready.send(address);
-                }
-                // A full log loses its newest lines; the server must not wait for us to read them.
-                drop(lines.try_send(line));
-            }
-        });
-        match tokio::time::timeout(READY_MAX, is_ready).await.expect("the server is ready within a minute") {
-            Ok(address) => Ok(Server { address, child, log }),
-            Err(_) => {
-                child.wait().expect("a child can be waited for");
-                Err(drained(&mut log))
-            }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        if !front::is_asked_for(store) {
+            let Launched { address, child, log } = launched(command).await?;
+            return Ok(Server { address, child, log, front: None });
         }
+        let registry = Registry::start(store).await;
+        command.envs([registry.variable()]);
+        let Launched { address, child, log } = launched(command).await?;
+        let (front, gateway) = Front::start(store, registry, address, variables).await;
+        Ok(Server { address: gateway, child, log, front: Some(front) })
     }
 
     /// The most memory it has held, in bytes.
@@ -88,6 +87,7 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a child can be waited for");
+        self.front = None;
     }
 
     /// How it ended, if it does within fifteen seconds: more than a shutdown's grace.
@@ -104,6 +104,9 @@ impl Server {
 
     /// Stops it as an operator does, and asserts that it ended well and had nothing to complain about.
     pub(crate) async fn stop(mut self) {
+        if let Some(front) = &mut self.front {
+            front.stop().await;
+        }
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).expect("a child takes signals");
         let status = self.ended().await.expect("the server ends when it is asked to");
@@ -126,6 +129,34 @@ pub(crate) async fn check(store: &Store) -> Result<(), String> {
     let done = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the program runs");
     let text = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     if done.status.success() { Ok(()) } else { Err(text) }
+}
+
+/// Starts a process and waits until it is ready; its log when it ends before.
+async fn launched(mut command: Command) -> Result<Launched, Vec<String>> {
+    command.env("GUILDHALL_LOG_FORMAT", "json");
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
+    let stderr = child.stderr.take().expect("it was piped");
+    let (ready, is_ready) = oneshot::channel();
+    let (lines, mut log) = mpsc::channel(LINES_MAX);
+    std::thread::spawn(move || {
+        let mut ready = Some(ready);
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some(address) = address(&line)
+                && let Some(ready) = ready.take()
+            {
+                let _ = ready.send(address);
+            }
+            // A full log loses its newest lines; the server must not wait for us to read them.
+            drop(lines.try_send(line));
+        }
+    });
+    match tokio::time::timeout(READY_MAX, is_ready).await.expect("the server is ready within a minute") {
+        Ok(address) => Ok(Launched { address, child, log }),
+        Err(_) => {
+            child.wait().expect("a child can be waited for");
+            Err(drained(&mut log))
+        }
+    }
 }
 
 /// The program with nothing of this process's settings: a variable meant for the tests is no setting of the server.
