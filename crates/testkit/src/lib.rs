@@ -8,6 +8,8 @@ pub mod postgres;
 pub mod proxy;
 mod world;
 
+use std::path::PathBuf;
+
 pub use guildhall::config::{Config, RefundMode};
 pub use guildhall::demo::crowd;
 pub use person::{Answer, Person};
@@ -16,6 +18,15 @@ pub use world::{World, fresh_postgres};
 // The macro's expansion needs a runtime where it stands.
 #[doc(hidden)]
 pub use tokio;
+
+/// A program that a test starts, where the environment names it; where it does not, that is said.
+pub fn program(variable: &str, test: &str) -> Option<PathBuf> {
+    let found = std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    if found.is_none() {
+        eprintln!("left out: {variable} is not set, so {test} did not run");
+    }
+    found
+}
 
 /// Tests that run on SQLite and on Postgres: `both_engines! { async fn a_fact(world: &World) { … } }`.
 /// After each, every invariant is checked. Without a Postgres the second half says that it was left out.

@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,15 +12,6 @@ const VARIABLE: &str = "GUILDHALL_TEST_BROWSER";
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// A page has so long to show what is waited for; a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The driver, if the environment names one.
-fn program(test: &str) -> Option<PathBuf> {
-    let found = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-    if found.is_none() {
-        eprintln!("left out: {VARIABLE} is not set, so {test} did not run");
-    }
-    found
-}
 
 /// An open window.
 pub(super) struct Browser {
@@ -33,7 +23,7 @@ pub(super) struct Browser {
 impl Browser {
     /// Opens a window; nothing where there is no browser.
     pub(super) async fn open(test: &str) -> Option<Browser> {
-        let program = program(test)?;
+        let program = testkit::program(VARIABLE, test)?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let mut command = Command::new(program);
         command.arg(format!("--port={port}")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

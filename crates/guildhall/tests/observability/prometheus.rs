@@ -16,11 +16,7 @@ const EVERY: &str = "1s";
 
 /// The program, if the environment names one.
 pub(crate) fn program(test: &str) -> Option<PathBuf> {
-    let found = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-    if found.is_none() {
-        eprintln!("left out: {VARIABLE} is not set, so {test} did not run");
-    }
-    found
+    testkit::program(VARIABLE, test)
 }
 
 /// A running Prometheus.
