@@ -106,10 +106,6 @@ impl Connection {
         let many = rows.as_ref().map(Rows::len);
         let text = statement.text(self.engine());
         let found = match self {
-            Connection::Sqlite(connection) if statement.is_by_row && values.is_empty() => {
-                let rows = rows.unwrap_or_default();
-                connection.fetch_by_row(statement, &rows, map).map_err(|e| named(statement, e))?
-            }
             Connection::Sqlite(connection) => connection.fetch(statement, text, rows, values, map).map_err(|e| named(statement, e))?,
             Connection::Postgres(connection) => {
                 let mut found = Vec::new();
@@ -139,21 +135,6 @@ impl Connection {
         };
         statement.meter().ran(started.elapsed(), touched, || shape_of(statement.columns, many, values));
         Ok(touched)
-    }
-
-    /// Writes a row set of which each row touches one row, and counts the rows it touched.
-    pub(crate) async fn write(&mut self, statement: &'static Statement, rows: Rows, values: &[Value<'_>]) -> Result<u64, Error> {
-        match self {
-            // Further arguments can be long: they are bound once, beside the whole set.
-            Connection::Sqlite(connection) if values.is_empty() => {
-                let _span = statement.span();
-                let started = std::time::Instant::now();
-                let touched = connection.execute_by_row(statement, &rows)?;
-                statement.meter().ran(started.elapsed(), touched, || shape_of(statement.columns, Some(rows.len()), values));
-                Ok(touched)
-            }
-            _ => self.execute(statement, Some(rows), values).await,
-        }
     }
 
     /// Runs writes that do not touch one another's tables; each must touch as many rows as it was given.

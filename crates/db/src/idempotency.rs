@@ -29,7 +29,6 @@ static LOCK_GATES: Statement = Statement::new(
      ) gates",
 )
 .rows(&[("id", Column::Bytes)])
-.by_row()
 .locks(Rank::Gate);
 
 static LOAD: Statement = Statement::new(
@@ -37,8 +36,7 @@ static LOAD: Statement = Statement::new(
     "select i.caller, i.route, i.key, i.fingerprint, i.answer
      from rows r join idempotency i on i.caller = r.caller and i.route = r.route and i.key = r.key",
 )
-.rows(&[("caller", Column::Bytes), ("route", Column::Text), ("key", Column::Text)])
-.by_row();
+.rows(&[("caller", Column::Bytes), ("route", Column::Text), ("key", Column::Text)]);
 
 static NOW: Statement = Statement::new("db.now", "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)");
 

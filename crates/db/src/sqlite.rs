@@ -1,6 +1,5 @@
 //! A connection to a SQLite file: its settings, its statements, its time limit.
 //! Refuses to leave the thread it is called on: a statement is a function call, and no row is copied before it is read.
-//! So rows that are written, or looked up one by one, are bound one by one: taking a set in JSON apart costs more than the calls.
 
 use crate::{Error, Row, Rows, Statement, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -137,55 +136,6 @@ impl Sqlite {
             let touched = prepared.raw_execute().map_err(|e| Error::of_sqlite(statement.name, e))?;
             Ok(touched as u64)
         })
-    }
-
-    /// Runs a statement once for each row of its set and maps each row it returns.
-    pub(crate) fn fetch_by_row<T>(
-        &mut self,
-        statement: &'static Statement,
-        rows: &Rows,
-        map: &mut (dyn FnMut(&Row<'_>) -> Result<T, Error> + Send),
-    ) -> Result<Vec<T>, Error> {
-        self.aside(|sqlite| {
-            let mut found = Vec::new();
-            sqlite.by_row(statement, rows, |prepared| {
-                let mut stepping = prepared.raw_query();
-                while let Some(row) = stepping.next().map_err(|e| Error::of_sqlite(statement.name, e))? {
-                    found.push(map(&Row::Sqlite(row))?);
-                }
-                Ok(())
-            })?;
-            Ok(found)
-        })
-    }
-
-    /// Runs a statement once for each row of its set and counts the rows it touched.
-    pub(crate) fn execute_by_row(&mut self, statement: &'static Statement, rows: &Rows) -> Result<u64, Error> {
-        self.aside(|sqlite| {
-            let mut touched = 0;
-            sqlite.by_row(statement, rows, |prepared| {
-                touched += prepared.raw_execute().map_err(|e| Error::of_sqlite(statement.name, e))? as u64;
-                Ok(())
-            })?;
-            Ok(touched)
-        })
-    }
-
-    fn by_row(
-        &self,
-        statement: &'static Statement,
-        rows: &Rows,
-        mut run: impl FnMut(&mut CachedStatement<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let failed = |e| Error::of_sqlite(statement.name, e);
-        let mut prepared = self.connection.prepare_cached(statement.text_by_row()).map_err(failed)?;
-        for row in rows.each() {
-            for (at, value) in row.enumerate() {
-                prepared.raw_bind_parameter(at + 1, Bound(&value)).map_err(failed)?;
-            }
-            run(&mut prepared)?;
-        }
-        Ok(())
     }
 
     /// Runs plain text of any number of statements; returns how many rows they touched.

@@ -53,9 +53,7 @@ pub struct Statement {
     postgres_text: Option<&'static str>,
     pub(crate) columns: &'static [(&'static str, Column)],
     pub(crate) rank: Rank,
-    pub(crate) is_by_row: bool,
     sqlite: OnceLock<&'static str>,
-    sqlite_by_row: OnceLock<&'static str>,
     postgres: OnceLock<&'static str>,
     meter: OnceLock<Arc<Meter>>,
     tables: OnceLock<Tables>,
@@ -70,9 +68,7 @@ impl Statement {
             postgres_text: None,
             columns: &[],
             rank: Rank::None,
-            is_by_row: false,
             sqlite: OnceLock::new(),
-            sqlite_by_row: OnceLock::new(),
             postgres: OnceLock::new(),
             meter: OnceLock::new(),
             tables: OnceLock::new(),
@@ -88,13 +84,6 @@ impl Statement {
     /// The statement takes a row set, named `rows` in its text, with these columns; it counts as `$1`.
     pub const fn rows(mut self, columns: &'static [(&'static str, Column)]) -> Statement {
         self.columns = columns;
-        self
-    }
-
-    /// What it finds for a row of its set does not depend on the others: SQLite, where a statement is a function call, runs it once
-    /// for each, which is cheaper than taking a set apart. Writes of which each row touches one row are run so anyway.
-    pub const fn by_row(mut self) -> Statement {
-        self.is_by_row = true;
         self
     }
 
@@ -115,12 +104,7 @@ impl Statement {
             Engine::Sqlite => &self.sqlite,
             Engine::Postgres => &self.postgres,
         };
-        cell.get_or_init(|| Box::leak(self.render(engine, row_source(self.columns, engine)).into_boxed_str()))
-    }
-
-    /// The text that SQLite gets for one row of the set, whose columns are `$1` and on. It takes no further arguments.
-    pub(crate) fn text_by_row(&self) -> &'static str {
-        self.sqlite_by_row.get_or_init(|| Box::leak(self.render(Engine::Sqlite, one_row(self.columns)).into_boxed_str()))
+        cell.get_or_init(|| Box::leak(self.render(engine).into_boxed_str()))
     }
 
     /// The tables it names on Postgres.
@@ -137,7 +121,7 @@ impl Statement {
         self.meter.get_or_init(|| meter_of(self))
     }
 
-    fn render(&self, engine: Engine, row_source: String) -> String {
+    fn render(&self, engine: Engine) -> String {
         let text = match engine {
             Engine::Postgres => self.postgres_text.unwrap_or(self.text),
             Engine::Sqlite => self.text,
@@ -147,7 +131,10 @@ impl Statement {
             _ => text.to_owned(),
         };
         let text = renumbered.as_str();
-        let mut rendered = row_source;
+        let mut rendered = String::with_capacity(text.len() + 256);
+        if !self.columns.is_empty() {
+            rendered.push_str(&row_source(self.columns, engine));
+        }
         let mut rest = text;
         while let Some(start) = rest.find("{for update") {
             let end = start + rest[start..].find('}').expect("a brace that opens a lock clause closes it");
@@ -185,9 +172,6 @@ fn render_hex(text: &str, engine: Engine) -> String {
 
 /// `with rows as (…)`: the row set's parameters as a table.
 fn row_source(columns: &[(&str, Column)], engine: Engine) -> String {
-    if columns.is_empty() {
-        return String::new();
-    }
     match engine {
         Engine::Sqlite => {
             let column = |(i, (name, kind)): (usize, &(&str, Column))| match kind {
@@ -212,12 +196,6 @@ fn row_source(columns: &[(&str, Column)], engine: Engine) -> String {
             format!("with rows as (select * from unnest({}) as row_set({})) ", arrays.join(", "), names.join(", "))
         }
     }
-}
-
-/// `with rows as (…)` of one row, whose columns are parameters.
-fn one_row(columns: &[(&str, Column)]) -> String {
-    let columns: Vec<String> = columns.iter().enumerate().map(|(i, (name, _))| format!("${} as {name}", i + 1)).collect();
-    format!("with rows as (select {}) ", columns.join(", "))
 }
 
 /// Further arguments are `$2` and on beside a row set; on Postgres its columns have taken more numbers than one.
@@ -255,14 +233,6 @@ mod tests {
             LOCKED.text(Engine::Postgres),
             "with rows as (select * from unnest(cast($1 as bytea[]), cast($2 as bigint[])) as row_set(id, amount)) \
              select w.id from wallet w join rows r on r.id = w.id for no key update of w"
-        );
-    }
-
-    #[test]
-    fn a_row_by_itself_is_bound_as_it_is() {
-        assert_eq!(
-            LOCKED.text_by_row(),
-            "with rows as (select $1 as id, $2 as amount) select w.id from wallet w join rows r on r.id = w.id "
         );
     }
 

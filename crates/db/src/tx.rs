@@ -100,7 +100,7 @@ impl<'c> Tx<'c> {
             }
         }
         self.flush().await?;
-        let touched = self.connection.write(statement, rows, arguments).await?;
+        let touched = self.connection.execute(statement, Some(rows), arguments).await?;
         judge(&[(statement, expected)], &[touched])
     }
 

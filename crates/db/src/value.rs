@@ -167,18 +167,6 @@ impl Rows {
         self.count == 0
     }
 
-    /// The values of one row after the other.
-    pub(crate) fn each(&self) -> impl Iterator<Item = impl Iterator<Item = Value<'_>>> {
-        self.cells.chunks(self.width()).map(move |row| {
-            row.iter().map(move |cell| match *cell {
-                Cell::Null => Value::Null,
-                Cell::Int(number) => Value::Int(number),
-                Cell::Text { start, end } => Value::from(&self.texts[start..end]),
-                Cell::Bytes { start, end } => Value::from(&self.bytes[start..end]),
-            })
-        })
-    }
-
     /// One JSON array of arrays, bytes in hex.
     pub(crate) fn to_json(&self) -> String {
         use std::fmt::Write as _;
@@ -362,8 +350,6 @@ mod tests {
         assert_eq!(rows.texts(1), [Some("a"), Some("\u{e9}")]);
         assert_eq!(rows.bytes(2), [Some(&[1, 2][..]), Some(&[3, 4][..])]);
         assert_eq!(rows.ints(1), [None, None]);
-        let each: Vec<Vec<Value>> = rows.each().map(Iterator::collect).collect();
-        assert_eq!(each, [row![1, "a", vec![1_u8, 2]], row![2, "\u{e9}", vec![3_u8, 4]]]);
     }
 
     #[test]

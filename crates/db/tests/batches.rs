@@ -45,8 +45,7 @@ static FIND: Statement = Statement::new(
     "select p.name
      from rows r join probe p on p.name = r.name",
 )
-.rows(&[("name", Column::Text)])
-.by_row();
+.rows(&[("name", Column::Text)]);
 
 /// Adds a name, and refuses one that is there: what a repeat would be told that is not recognised.
 struct Once;

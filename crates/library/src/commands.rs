@@ -13,7 +13,6 @@ static LOAD: Statement = Statement::new(
      order by l.user_id, l.product {for update of l}",
 )
 .rows(&[("user_id", Column::Bytes), ("product", Column::Int)])
-.by_row()
 .locks(Rank::Library);
 
 static INSERT: Statement = Statement::new(

@@ -13,7 +13,6 @@ static LOAD: Statement = Statement::new(
      order by o.id, i.product {for update of o}",
 )
 .rows(&[("id", Column::Bytes)])
-.by_row()
 .locks(Rank::Orders);
 
 static OPEN_PRODUCTS: Statement = Statement::new(
@@ -23,7 +22,6 @@ static OPEN_PRODUCTS: Statement = Statement::new(
      where o.state in ('ready', 'ordered')",
 )
 .rows(&[("user_id", Column::Bytes)])
-.by_row()
 .locks(Rank::Orders);
 
 static INSERT: Statement = Statement::new(
@@ -78,7 +76,6 @@ static LOAD_WISHES: Statement = Statement::new(
      from rows r join wishlist w on w.user_id = r.user_id",
 )
 .rows(&[("user_id", Column::Bytes)])
-.by_row()
 .locks(Rank::Orders);
 
 const ITEM: &[(&str, Column)] = &[("order_id", Column::Bytes), ("product", Column::Int)];

@@ -41,7 +41,6 @@ static LOAD: Statement = Statement::new(
      order by p.id, i.product {for update of p}",
 )
 .rows(&[("id", Column::Bytes), ("user_id", Column::Bytes)])
-.by_row()
 .locks(Rank::Payments);
 
 // Those that are not ready are left out here: a condition on the state would let Postgres read all that are ready instead, by their
@@ -54,7 +53,6 @@ static LOAD_OF_ORDERS: Statement = Statement::new(
      order by p.id, i.product {for update of p}",
 )
 .rows(&[("order_id", Column::Bytes), ("user_id", Column::Bytes)])
-.by_row()
 .locks(Rank::Payments);
 
 static LOAD_REFUNDS: Statement = Statement::new(

@@ -13,7 +13,6 @@ static LOAD: Statement = Statement::new(
      order by w.user_id, w.currency {for update of w}",
 )
 .rows(&[("user_id", Column::Bytes), ("currency", Column::Text)])
-.by_row()
 .locks(Rank::Wallets);
 
 static UPSERT: Statement = Statement::new(
