@@ -13,8 +13,9 @@ mod versions;
 
 use accounts::Accounts;
 use commands::{claims, clawback, controls, fulfilments, links, manage};
-use db::{Db, Queue};
+use db::{Db, Lookups, Queue};
 use kernel::Currency;
+use queries::lookups::{Linked, Newest};
 use std::sync::Arc;
 use versions::Versions;
 
@@ -24,6 +25,7 @@ pub use checkpoint::{
 };
 pub use commands::fulfilments::settled as fulfilments_settled;
 pub use live::{Live, LiveGame};
+pub use queries::lookups::{PlayersOf, States};
 
 /// The numbers campaigns go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,9 @@ struct Inner {
     accounts: Accounts,
     live: Live,
     versions: Versions,
+    states: Lookups<States>,
+    newest: Lookups<Newest>,
+    accounts_of: Lookups<Linked>,
     changes: Queue<manage::Manage>,
     claims: Queue<claims::Claim<true>>,
     auto_claims: Queue<claims::Claim<false>>,
@@ -67,6 +72,9 @@ impl Campaigns {
         let (live, versions, heard) = (Live::new(db), Versions::default(), links::Heard::default());
         let currency = policy.points_currency;
         let inner = Inner {
+            states: db.lookups(States),
+            newest: db.lookups(Newest),
+            accounts_of: db.lookups(Linked),
             changes: db.queue(manage::Manage),
             claims: db.queue(claims::Claim { live: live.clone(), versions: versions.clone(), currency }),
             auto_claims: db.queue(claims::Claim { live: live.clone(), versions: versions.clone(), currency }),

@@ -1,6 +1,7 @@
 //! Reads of campaigns: lists and documents with their counts. Refuses to show drafts of other games.
 
 pub mod fulfilments;
+pub(crate) mod lookups;
 pub mod mappings;
 pub mod progress;
 
@@ -303,8 +304,7 @@ impl Campaigns {
 
     pub(crate) async fn version(&self, game: &GameId, number: u32, version: i64) -> Result<Arc<Version>, Error> {
         let key: VersionKey = (game.clone(), number, version);
-        let mut reading = self.inner.db.read().await?;
-        let found = self.inner.versions.read(&mut reading, &[key.clone()].into(), |game| self.attributes(game)).await?;
+        let found = self.inner.versions.read(&self.inner.db, &[key.clone()].into(), |game| self.attributes(game)).await?;
         found.get(&key).cloned().ok_or_else(|| Error::Broken(format!("campaign {number} of {game} has no version {version}")))
     }
 

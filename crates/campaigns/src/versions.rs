@@ -2,7 +2,7 @@
 //! Refuses to keep more than a bound of them.
 
 use crate::live::campaign_of;
-use db::{Column, Error, Row, Rows, Statement, Tx, row};
+use db::{Column, Db, Error, Row, Rows, Statement, Tx, row};
 use kernel::{GameId, Instant};
 use parking_lot::Mutex;
 use rules::{Campaign, Plan, Registered};
@@ -76,13 +76,16 @@ impl Versions {
     /// As [`Versions::load`], outside of transactions.
     pub(crate) async fn read(
         &self,
-        reading: &mut db::Read,
+        db: &Db,
         wanted: &BTreeSet<VersionKey>,
         attributes: impl Fn(&GameId) -> Vec<String>,
     ) -> Result<HashMap<VersionKey, Arc<Version>>, Error> {
         let (mut found, missing) = self.kept(wanted);
+        if missing.is_empty() {
+            return Ok(found);
+        }
         let rows = Rows::of(&missing, |(game, number, version)| row![game.as_str(), *number, *version]);
-        let read = reading.load(&LOAD, rows, stored).await?;
+        let read = db.read().await?.load(&LOAD, rows, stored).await?;
         found.extend(self.keep(read, attributes)?);
         Ok(found)
     }

@@ -58,11 +58,7 @@ impl Target {
     pub(crate) async fn writer(&self) -> Result<Connection, Error> {
         match self {
             Target::Sqlite(file) => file.open_writer().map(|sqlite| Connection::Sqlite(Box::new(sqlite))),
-            Target::Postgres(options) => {
-                // Writers look rows up by key. A plan made while a table was small must not go on reading all of it once it is large.
-                let by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
-                connect(&options.as_ref().clone().options(by_index)).await
-            }
+            Target::Postgres(options) => connect(&options.as_ref().clone().options(BY_INDEX)).await,
         }
     }
 
@@ -70,10 +66,22 @@ impl Target {
     pub(crate) async fn reader(&self) -> Result<Connection, Error> {
         match self {
             Target::Sqlite(file) => file.open_reader().map(|sqlite| Connection::Sqlite(Box::new(sqlite))),
-            Target::Postgres(options) => connect(&options.as_ref().clone().options([("default_transaction_read_only", "on")])).await,
+            Target::Postgres(options) => connect(&options.as_ref().clone().options(READ_ONLY)).await,
+        }
+    }
+
+    /// Opens a connection that only looks rows up by key.
+    pub(crate) async fn looker(&self) -> Result<Connection, Error> {
+        match self {
+            Target::Sqlite(_) => self.reader().await,
+            Target::Postgres(options) => connect(&options.as_ref().clone().options(READ_ONLY).options(BY_INDEX)).await,
         }
     }
 }
+
+/// Writers and lookups find rows by key: a plan made while a table was small must not go on reading all of it once it is large.
+const BY_INDEX: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+const READ_ONLY: [(&str, &str); 1] = [("default_transaction_read_only", "on")];
 
 async fn connect(options: &PgConnectOptions) -> Result<Connection, Error> {
     PgConnection::connect_with(options).await.map(|c| Connection::Postgres(Box::new(c))).map_err(|e| Error::Gone(e.to_string()))

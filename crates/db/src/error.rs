@@ -53,6 +53,18 @@ impl Error {
         }
     }
 
+    /// The same once more, for the next of many whom it concerns.
+    pub(crate) fn again(&self) -> Error {
+        match self {
+            Error::Again(why) => Error::Again(why.clone()),
+            Error::Gone(why) => Error::Gone(why.clone()),
+            Error::Unknown(why) => Error::Unknown(why.clone()),
+            Error::Full(why) => Error::Full(why.clone()),
+            Error::Refused(refusal) => Error::Refused(refusal.clone()),
+            Error::Data { .. } | Error::Broken(_) | Error::Panicked(_) => Error::Broken(self.to_string()),
+        }
+    }
+
     pub(crate) fn row(column: usize, source: &dyn std::fmt::Display) -> Error {
         Error::Broken(format!("column {column}: {source}"))
     }

@@ -9,6 +9,7 @@
 //! 4. The route sends `(Meta, Input)` to the queue and replies with the answer, which comes after the commit.
 //!
 //! What every command gets for that: batches, savepoints, retries, one effect per idempotency key, timings.
+//! A read that many callers want one by one is a [`Lookup`]: those that wait are made together as well.
 
 mod announce;
 mod audit;
@@ -20,6 +21,7 @@ mod engine;
 mod error;
 mod idempotency;
 mod inspect;
+mod lookup;
 mod migrate;
 mod pool;
 mod purge;
@@ -42,6 +44,7 @@ pub use command::{Act, Command, Meta, new_key};
 pub use engine::Engine;
 pub use error::Error;
 pub use inspect::{Access, Cells, Inspector};
+pub use lookup::{Lookup, Lookups};
 pub use migrate::{migrate, run_once};
 pub use purge::PurgeAnswers;
 pub use queue::Queue;

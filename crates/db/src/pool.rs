@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Read,
+    LookUp,
     Write,
 }
 
@@ -29,6 +30,7 @@ impl Measures {
     fn new(purpose: Purpose, size: usize) -> Measures {
         let pool = match purpose {
             Purpose::Read => "read",
+            Purpose::LookUp => "lookup",
             Purpose::Write => "write",
         };
         metrics::gauge!("guildhall_pool_size", "pool" => pool).set(size as f64);
@@ -81,6 +83,7 @@ impl Pool {
     async fn open(&self) -> Result<Connection, Error> {
         let opened = match self.purpose {
             Purpose::Read => self.target.reader().await,
+            Purpose::LookUp => self.target.looker().await,
             Purpose::Write => self.target.writer().await,
         };
         let counter = if opened.is_ok() { &self.measures.opened } else { &self.measures.failed };

@@ -25,7 +25,7 @@ const READER_WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct Options {
     /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
-    /// Connections that only read.
+    /// Connections that only read, and half as many again for lookups by key.
     pub readers: usize,
     /// Connections that write, on Postgres; SQLite has one.
     pub writers: usize,
@@ -57,6 +57,7 @@ struct Inner {
     target: Arc<Target>,
     around: Arc<Surroundings>,
     reading: Pool,
+    looking_up: Pool,
     writing: Arc<Pool>,
     lanes: Lanes,
     arrived: Arc<Notify>,
@@ -100,6 +101,7 @@ impl Db {
         let writers = if target.engine() == Engine::Sqlite { 1 } else { options.writers };
         let inner = Inner {
             reading: Pool::new(target.clone(), Purpose::Read, options.readers),
+            looking_up: Pool::new(target.clone(), Purpose::LookUp, options.readers.div_ceil(2)),
             writing: Arc::new(Pool::new(target.clone(), Purpose::Write, writers)),
             options,
             target,
@@ -174,8 +176,12 @@ impl Db {
     /// # Errors
     /// All readers are busy for five seconds, or none can be opened.
     pub async fn read(&self) -> Result<Read, Error> {
-        let lent = tokio::time::timeout(READER_WAIT_MAX, self.inner.reading.get()).await;
-        lent.map_err(|_| Error::Gone("all readers are busy".to_owned()))?.map(|lent| Read { lent: Some(lent) })
+        Read::of(&self.inner.reading).await
+    }
+
+    /// A connection for lookups by key, from a pool of their own.
+    pub(crate) async fn look_up(&self) -> Result<Read, Error> {
+        Read::of(&self.inner.looking_up).await
     }
 
     /// Reads with arguments on a connection of the pool.
@@ -206,6 +212,7 @@ impl Db {
             drop(writer.await);
         }
         self.inner.reading.close().await;
+        self.inner.looking_up.close().await;
         self.inner.writing.close().await;
     }
 
@@ -220,6 +227,11 @@ pub struct Read {
 }
 
 impl Read {
+    async fn of(pool: &Pool) -> Result<Read, Error> {
+        let lent = tokio::time::timeout(READER_WAIT_MAX, pool.get()).await;
+        lent.map_err(|_| Error::Gone("all readers are busy".to_owned()))?.map(|lent| Read { lent: Some(lent) })
+    }
+
     /// Reads with arguments.
     pub async fn fetch<T>(
         &mut self,

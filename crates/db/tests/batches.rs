@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use db::{Column, Command, Db, Error, Meta, Options, Queue, Rows, Statement, Tx, row};
+use db::{Column, Command, Db, Error, Lookup, Meta, Options, Queue, Read, Rows, Statement, Tx, row};
 use kernel::{Code, Instant, Outcome, Refusal};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -173,6 +173,72 @@ async fn repeats(db: &Db) {
     });
     assert!(futures::future::join_all(crowd).await.into_iter().all(|answer| answer.is_ok_and(|one| one == 1)));
     assert_eq!((count(db, "ann").await, count(db, "bob").await), (1, 0));
+}
+
+static NUMBERS: Statement = Statement::new(
+    "test.numbers",
+    "select r.at, p.number
+     from rows r join probe p on p.name = r.name
+     order by p.number",
+)
+.rows(&[("at", Column::Int), ("name", Column::Text)]);
+
+/// Finds the numbers under a name. The name `beast` panics.
+#[derive(Clone, Default)]
+struct Numbers {
+    reads: Arc<AtomicUsize>,
+}
+
+impl Lookup for Numbers {
+    type Key = String;
+    type Found = Vec<i64>;
+
+    async fn run<'a>(&'a self, reading: &'a mut Read, names: &'a [String]) -> Result<Vec<Vec<i64>>, Error> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        assert!(!names.iter().any(|name| name == "beast"), "the name of the beast");
+        let mut found = vec![Vec::new(); names.len()];
+        let rows = Rows::of((0_i64..).zip(names), |(at, name)| row![at, name]);
+        for (at, number) in reading.load(&NUMBERS, rows, |row| Ok((row.int(0)?, row.int(1)?))).await? {
+            found[usize::try_from(at).unwrap()].push(number);
+        }
+        Ok(found)
+    }
+}
+
+/// Who asks at the same time is answered by few reads, each with what it asked for, as of a moment after it asked.
+async fn lookups(db: Db) {
+    let queue = db.queue(Add::default());
+    for name in ["one", "two"] {
+        assert!(send_all(&queue, name, 1..=3).await.iter().all(Result::is_ok));
+    }
+    let numbers = Numbers::default();
+    let asked = db.lookups(numbers.clone());
+    let names = ["one", "nobody", "two", "one"];
+    let crowd = futures::future::join_all((0..200).map(|at| asked.ask(names[at % 4].to_owned()))).await;
+    for (at, found) in crowd.into_iter().enumerate() {
+        assert_eq!(found.unwrap(), if at % 4 == 1 { vec![] } else { vec![1, 2, 3] });
+    }
+    assert!(numbers.reads.load(Ordering::SeqCst) < 100, "what waits is read together");
+
+    assert!(send_all(&queue, "one", [4]).await[0].is_ok());
+    assert_eq!(asked.ask("one".to_owned()).await.unwrap(), [1, 2, 3, 4], "nothing is kept");
+    for _ in 0..4 {
+        assert!(matches!(asked.ask("beast".to_owned()).await, Err(Error::Broken(_))), "a panic is told");
+    }
+    assert_eq!(asked.ask("two".to_owned()).await.unwrap(), [1, 2, 3], "and ends nothing");
+    db.close().await;
+}
+
+#[tokio::test]
+async fn lookups_are_made_together_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    lookups(open(&format!("sqlite:{}", folder.path().join("test.db").display())).await).await;
+}
+
+#[tokio::test]
+async fn lookups_are_made_together_on_postgres() {
+    let Some(url) = testkit::fresh_postgres("lookups").await else { return eprintln!("left out: no Postgres") };
+    lookups(open(&url).await).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 //! Refuses to write for who lost the partition, for a plan that moved, and over a state that somebody else wrote meanwhile.
 
 pub(crate) mod controls;
-pub(crate) mod load;
 mod records;
 mod write;
 

@@ -41,9 +41,9 @@ pub use routes::described;
 pub use source::{KafkaOptions, Source, Trouble};
 
 use accounts::Accounts;
-use campaigns::Live;
+use campaigns::{Live, States};
+use checkpoint::Checkpoint;
 use checkpoint::controls::Apply;
-use checkpoint::{Checkpoint, load::Load};
 use db::{Db, Engine, Error, Meta, Queue};
 use intake::Intake;
 use kernel::GameId;
@@ -104,7 +104,7 @@ impl Stream {
             limits: options.limits.clone(),
             usual_players_max,
             checkpoints: db.queue(Checkpoint::new(held.clone())),
-            loads: db.queue(Load),
+            loads: db.lookups(States),
             claims: db.queue(Claim),
             held,
         }));

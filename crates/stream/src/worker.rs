@@ -7,7 +7,6 @@ mod restart;
 
 pub(crate) use line::{Line, Phase};
 
-use crate::checkpoint::load::{Load, Wanted};
 use crate::checkpoint::{Body, Checkpoint, Done, Ended, STATE_MOVED, Work, survives, unreadable};
 use crate::guard::Span;
 use crate::measures::Measures;
@@ -18,8 +17,8 @@ use crate::record::{Batch, ReadLimit};
 use crate::source::{PartitionLog, Trouble};
 use crate::stepper::{From, Stepper};
 use crate::workers::Held;
-use campaigns::Live;
-use db::{Db, Error, Meta, Queue, crash};
+use campaigns::{Live, PlayersOf, States};
+use db::{Db, Error, Lookups, Meta, Queue, crash};
 use kernel::GameId;
 use pending::{First, Gathering};
 use restart::{Again, Trust};
@@ -38,7 +37,7 @@ pub(crate) struct Shared {
     /// Changed players of a checkpoint while its partition keeps up.
     pub(crate) usual_players_max: usize,
     pub(crate) checkpoints: Queue<Checkpoint>,
-    pub(crate) loads: Queue<Load>,
+    pub(crate) loads: Lookups<States>,
     pub(crate) claims: Queue<Claim>,
     /// Partitions that have a worker here; those workers share the cache's bound.
     pub(crate) held: Arc<Held>,
@@ -272,8 +271,7 @@ impl Worker {
         let players: Vec<String> = stepper.players.wanted().into_iter().map(str::to_owned).collect();
         stepper.gathered.tally.loaded += players.len() as u64;
         if !players.is_empty() {
-            let wanted = Wanted { game: self.game.clone(), players };
-            let loads = self.shared.loads.send(Meta::ours("stream.load"), wanted);
+            let loads = self.shared.loads.ask(PlayersOf { game: self.game.clone(), players });
             let loaded = self.shared.runtime.block_on(loads).map_err(|error| Break::Again(Again::of(&error)))?;
             let states = loaded.iter().map(|one| (one.player.as_str(), one.version, one.state.as_slice()));
             stepper.players.admit(states).map_err(|error| unreadable_state(&unreadable(&error)))?;

@@ -9,13 +9,12 @@ use crate::{Campaigns, Live};
 use db::{Command, Error, Meta, Statement, Tx, row};
 use kernel::{ClaimId, Code, Currency, FulfilmentId, GameId, Instant, Outcome, Refusal, UserId};
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// A claim is sent again so often when the player's link changes under it.
 const TRIES_MAX: usize = 3;
 /// Claims that one round of the worker makes.
 pub const AUTO_MAX: i64 = 500;
-
-static LINK: Statement = Statement::new("campaigns.read_link", "select user_id from player_link where game = $1 and player = $2");
 
 static DUE: Statement = Statement::new(
     "campaigns.auto_due",
@@ -50,6 +49,13 @@ impl<const ASKED: bool> Command for Claim<ASKED> {
     const KEYED: bool = ASKED;
     type Input = Ask;
     type Reply = GoalClaims;
+
+    /// All claims of a campaign lock its budgets: those that wait go together.
+    fn lane(&self, input: &Ask) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        (&input.game, input.number).hash(&mut hasher);
+        Some(hasher.finish())
+    }
 
     fn gates(&self, input: &Ask, gates: &mut BTreeSet<UserId>) {
         gates.extend(input.user);
@@ -109,7 +115,7 @@ impl Campaigns {
     /// # Errors
     /// The database fails.
     pub async fn linked(&self, game: &GameId, player: &str) -> Result<Option<UserId>, Error> {
-        Ok(self.inner.db.fetch(&LINK, &row![game.as_str(), player], |row| row.id(0)).await?.pop())
+        self.inner.accounts_of.ask((game.clone(), player.to_owned())).await
     }
 
     /// Grants what comes by itself: one round of the worker. Returns how many claims were tried; [`AUTO_MAX`] means that more may be due.

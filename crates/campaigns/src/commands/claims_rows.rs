@@ -255,11 +255,22 @@ async fn load_things(tx: &mut Tx<'_>, state: &mut State, currency: Currency) -> 
     }
     state.library = library::commands::load(tx, &products).await?;
     state.wallets = wallet::commands::load(tx, &wallets).await?;
-    let rows = || Rows::of(&budgets, |(game, number, unit, day)| row![game.as_str(), *number, unit.as_str(), *day]);
-    tx.write_some(&ENSURE_BUDGETS, rows()).await?;
-    let unit = |text: String| if text == Unit::Points.as_str() { Unit::Points } else { Unit::Grants };
-    let found =
-        tx.load(&BUDGETS, rows(), |row| Ok(((row.parsed(0)?, small(row, 1)?, unit(row.text(2)?), row.int(3)?), row.int(4)?))).await?;
-    state.budgets = found.into_iter().collect();
+    state.budgets = load_budgets(tx, &budgets).await?;
     Ok(())
+}
+
+/// Budgets, locked; those of a new day or campaign are made first.
+async fn load_budgets(tx: &mut Tx<'_>, wanted: &BTreeSet<BudgetKey>) -> Result<BTreeMap<BudgetKey, i64>, Error> {
+    let rows = || Rows::of(wanted, |(game, number, unit, day)| row![game.as_str(), *number, unit.as_str(), *day]);
+    let found = tx.load(&BUDGETS, rows(), budget).await?;
+    if found.len() == wanted.len() {
+        return Ok(found.into_iter().collect());
+    }
+    tx.write_some(&ENSURE_BUDGETS, rows()).await?;
+    Ok(tx.load(&BUDGETS, rows(), budget).await?.into_iter().collect())
+}
+
+fn budget(row: &Row<'_>) -> Result<(BudgetKey, i64), Error> {
+    let unit = if row.text(2)? == Unit::Points.as_str() { Unit::Points } else { Unit::Grants };
+    Ok(((row.parsed(0)?, small(row, 1)?, unit, row.int(3)?), row.int(4)?))
 }

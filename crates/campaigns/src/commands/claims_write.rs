@@ -67,7 +67,7 @@ static ADD_REWARDS: Statement = Statement::new(
 static ADD_FULFILMENTS: Statement = Statement::new(
     "campaigns.add_fulfilments",
     "insert into fulfilment (id, game, player, claim, place, item, quantity, fulfil_by, state, note, version, created_at, changed_at)
-     select id, game, player, claim, place, item, quantity, fulfil_by, 'pending', '', 1, $2, $2
+     select id, game, player, claim, place, item, quantity, fulfil_by, 'pending', '', 1, at, at
      from rows
      order by id",
 )
@@ -80,6 +80,7 @@ static ADD_FULFILMENTS: Statement = Statement::new(
     ("item", Column::Text),
     ("quantity", Column::Int),
     ("fulfil_by", Column::Text),
+    ("at", Column::Int),
 ]);
 
 static RETRY: Statement = Statement::new(
@@ -115,14 +116,14 @@ pub(crate) async fn write(tx: &mut Tx<'_>, state: &State) -> Result<(), Error> {
             push_reward(&mut rewards, claim.id, place, granted);
             if let Granted::Item { item, quantity, fulfilment } = granted {
                 let (game, player) = (key.game.as_str(), key.player.as_str());
-                fulfilments.push(&row![*fulfilment, game, player, claim.id, place, item, *quantity, by_webhook.as_str()]);
+                fulfilments.push(&row![*fulfilment, game, player, claim.id, place, item, *quantity, by_webhook.as_str(), now]);
             }
         }
         announcements.extend(announced(state, key, *by, by_webhook));
     }
     tx.write(&ADD_CLAIMS, claims).await?;
     tx.write(&ADD_REWARDS, rewards).await?;
-    tx.write_with(&ADD_FULFILMENTS, fulfilments, &row![now]).await?;
+    tx.write(&ADD_FULFILMENTS, fulfilments).await?;
     library::commands::write(tx, &state.library).await?;
     wallet::commands::write(tx, &state.wallets).await?;
     let spent = Rows::of(&state.spent, |key| row![key.0.as_str(), key.1, key.2.as_str(), key.3, state.budgets[key]]);

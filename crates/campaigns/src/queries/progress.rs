@@ -1,43 +1,20 @@
 //! Reads of players: how far they are, what they can claim and until when, what they have claimed.
 //! Refuses to judge: a claim decides again, under its locks.
 
+use super::lookups::{self, Achieved, PlayersOf};
 use crate::Campaigns;
-use crate::checkpoint::{StoredState, check_player, stored_state};
-use crate::commands::claims_rows;
-use crate::model::{Claim, ClaimState, ClaimView, Granted, Key};
+use crate::checkpoint::{StoredState, check_player};
+use crate::model::{ClaimState, ClaimView, Key};
 use crate::versions::VersionKey;
-use db::{Column, Error, Read, Row, Rows, Statement, row};
-use kernel::{ClaimId, Code, Cursor, GameId, Instant, Page, Refusal, page};
+use db::{Error, Statement, row};
+use futures::try_join;
+use kernel::{Code, Cursor, GameId, Instant, Page, Refusal, page};
 use rules::{PlayerState, Registered};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Players that one bulk read names.
 pub const PLAYERS_MAX: usize = 100;
-
-static STATES: Statement = Statement::new(
-    "campaigns.read_states",
-    "select s.player, s.version, s.state
-     from rows r join player_state s on s.game = r.game and s.player = r.player",
-)
-.rows(&[("game", Column::Text), ("player", Column::Text)]);
-
-// The newest of a player's achievements in one campaign; a goal that repeats every day for years has more.
-static ACHIEVED: Statement = Statement::new(
-    "campaigns.read_achievements",
-    "select game, player, number, lineage, goal, period, n, id, state, user_id, granted_at, clawed_back_at, version, achieved_at, recorded_at
-     from (
-         select a.game, a.player, a.number, a.lineage, a.goal, a.period, a.n, c.id, c.state, c.user_id, c.granted_at, c.clawed_back_at,
-                a.version, a.achieved_at, a.recorded_at,
-                row_number() over (partition by a.player order by a.lineage desc, a.period desc, a.goal, a.n desc) as place
-         from rows r join achievement a on a.game = r.game and a.player = r.player and a.number = r.number
-         left join claim c on c.game = a.game and c.player = a.player and c.number = a.number and c.lineage = a.lineage
-           and c.goal = a.goal and c.period = a.period and c.n = a.n
-     ) newest
-     where place <= 200
-     order by player, goal, period, n",
-)
-.rows(&[("game", Column::Text), ("player", Column::Text), ("number", Column::Int)]);
 
 static PAGE: Statement = Statement::new(
     "campaigns.list_achievements",
@@ -136,15 +113,6 @@ pub struct PlayerView {
     pub achievements: Vec<AchievementView>,
 }
 
-/// An achievement with its claim, as they are read.
-struct Achieved {
-    key: Key,
-    claim: Option<Claim>,
-    version: i64,
-    achieved_at: Instant,
-    recorded_at: Instant,
-}
-
 impl Campaigns {
     /// How far players are in a campaign, in the order they were named. One who has done nothing has no progress.
     ///
@@ -163,18 +131,14 @@ impl Campaigns {
             Some(one) => one,
             None => self.registered(game, campaign).await?,
         };
-        let distinct: BTreeSet<&str> = players.iter().map(String::as_str).collect();
-        let mut reading = self.inner.db.read().await?;
-        let rows = Rows::of(&distinct, |player| row![game.as_str(), *player]);
-        let states: HashMap<String, StoredState> =
-            reading.load(&STATES, rows, stored_state).await?.into_iter().map(|one| (one.player.clone(), one)).collect();
-        let rows = Rows::of(&distinct, |player| row![game.as_str(), *player, one.number]);
-        let achieved = reading.load(&ACHIEVED, rows, read).await?;
+        let distinct: BTreeSet<&String> = players.iter().collect();
+        let named = || PlayersOf { game: game.clone(), players: distinct.iter().map(|player| (*player).clone()).collect() };
+        let (states, achieved) = try_join!(self.inner.states.ask(named()), self.inner.newest.ask((named(), one.number)))?;
+        let states: HashMap<String, StoredState> = states.into_iter().map(|one| (one.player.clone(), one)).collect();
         let mut views: HashMap<String, Vec<AchievementView>> = HashMap::new();
-        for (player, view) in self.views(&mut reading, achieved).await? {
+        for (player, view) in self.views(&achieved).await? {
             views.entry(player).or_default().push(view);
         }
-        drop(reading);
         let mut answer = Vec::with_capacity(players.len());
         for player in players {
             let achievements = views.get(player).cloned().unwrap_or_default();
@@ -240,30 +204,24 @@ impl Campaigns {
         let [number, lineage, goal, period, n] = after.map_or(Ok([-1, 0, 0, 0, 0]), place)?;
         let mut reading = self.inner.db.read().await?;
         let arguments = row![game.as_str(), player, number, lineage, goal, period, n, size + 1];
-        let found = reading.fetch(&PAGE, &arguments, read).await?;
-        let page = Page::cut(found, size, |one| cursor(&one.key));
-        let items = self.views(&mut reading, page.items).await?.into_iter().map(|(_, view)| view).collect();
+        let found = reading.fetch(&PAGE, &arguments, lookups::read).await?;
+        let mut page = Page::cut(found, size, |one| cursor(&one.key));
+        lookups::add_rewards(&mut reading, page.items.iter_mut()).await?;
+        drop(reading);
+        let items = self.views(&page.items).await?.into_iter().map(|(_, view)| view).collect();
         Ok(Page { items, next: page.next })
     }
 
-    async fn views(&self, reading: &mut Read, mut achieved: Vec<Achieved>) -> Result<Vec<(String, AchievementView)>, Error> {
-        let claims = Rows::of(achieved.iter().filter_map(|one| one.claim.as_ref()), |claim| row![claim.id]);
-        let mut rewards: HashMap<ClaimId, Vec<(Granted, i64)>> = HashMap::new();
-        for (claim, granted) in reading.load(&claims_rows::REWARDS, claims, claims_rows::reward).await? {
-            rewards.entry(claim).or_default().push(granted);
-        }
+    async fn views(&self, achieved: &[Achieved]) -> Result<Vec<(String, AchievementView)>, Error> {
         let wanted: BTreeSet<VersionKey> = achieved.iter().map(|one| (one.key.game.clone(), one.key.number, one.version)).collect();
-        let versions = self.inner.versions.read(reading, &wanted, |game| self.attributes(game)).await?;
+        let versions = self.inner.versions.read(&self.inner.db, &wanted, |game| self.attributes(game)).await?;
         // The version in force says until when, as long as players have not started over since.
         let current: BTreeMap<(GameId, u32), (u32, i64)> = self.in_force(&wanted);
         let newest: BTreeSet<VersionKey> = current.iter().map(|((game, number), (_, version))| (game.clone(), *number, *version)).collect();
-        let in_force = self.inner.versions.read(reading, &newest, |game| self.attributes(game)).await?;
+        let in_force = self.inner.versions.read(&self.inner.db, &newest, |game| self.attributes(game)).await?;
         let now = self.inner.db.now();
         let mut views = Vec::with_capacity(achieved.len());
-        for one in &mut achieved {
-            if let Some(claim) = &mut one.claim {
-                claim.rewards = rewards.remove(&claim.id).unwrap_or_default();
-            }
+        for one in achieved {
             let of = (one.key.game.clone(), one.key.number, one.version);
             let judged = versions.get(&of).ok_or_else(|| Error::Broken(format!("campaign {} has no version {}", of.1, of.2)))?;
             let same = current.get(&(one.key.game.clone(), one.key.number)).filter(|(lineage, _)| *lineage == one.key.lineage);
@@ -304,14 +262,6 @@ impl Campaigns {
         };
         wanted.iter().filter_map(of).collect()
     }
-}
-
-fn read(row: &Row<'_>) -> Result<Achieved, Error> {
-    let claim = match row.id_opt::<ClaimId>(7)? {
-        Some(_) => Some(claims_rows::claim(row)?),
-        None => None,
-    };
-    Ok(Achieved { key: claims_rows::key(row)?, claim, version: row.int(12)?, achieved_at: row.instant(13)?, recorded_at: row.instant(14)? })
 }
 
 fn cursor(key: &Key) -> Cursor {

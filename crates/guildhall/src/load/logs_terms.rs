@@ -73,7 +73,7 @@ pub struct EventTerms {
     /// Requests a second during the surge [default: half of the peak, which is measured first]
     #[arg(long, value_name = "N")]
     pub requests_per_s: Option<u64>,
-    /// Connections kept open
+    /// Connections kept open: for both kinds together while the peak is measured, for each of them during the surge
     #[arg(long, value_name = "C", default_value_t = 64)]
     pub connections: usize,
     /// Players with a reward to claim

@@ -32,6 +32,8 @@ const SURGE: u64 = 10;
 const BEFORE: Duration = Duration::from_secs(10);
 /// Time in which the peak of requests is measured.
 const PEAK: Duration = Duration::from_secs(10);
+/// Of so many requests one is a claim, the others read progress.
+const CLAIM_EVERY: u64 = 5;
 /// Records are sent in so many lots a second.
 const LOTS_PER_S: u64 = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -109,8 +111,8 @@ async fn measure(
     wait_drained(&db, &tap).await?.ok_or("the claimers' logins were not taken")?;
     db.analyse().await.map_err(|e| e.to_string())?;
 
-    let peak = both(server.address, terms, key, None, PEAK, 0).await?;
-    let peak_per_s = peak.0.requests_per_s + peak.1.requests_per_s;
+    let peak = peak(server.address, terms, key).await?;
+    let peak_per_s = peak.requests_per_s;
     let asked_per_s = terms.requests_per_s.map_or(peak_per_s / 2.0, |asked| asked as f64);
 
     tap.per_s.store(terms.rate, Ordering::SeqCst);
@@ -119,7 +121,7 @@ async fn measure(
     tap.per_s.store(terms.rate * SURGE, Ordering::SeqCst);
     let surge = Duration::from_secs(terms.seconds);
     let lag = watch_lag(&db, &tap, surge);
-    let (driven, lag_max) = tokio::join!(both(server.address, terms, key, Some(asked_per_s), surge, peak.1.requests), lag);
+    let (driven, lag_max) = tokio::join!(both(server.address, terms, key, asked_per_s, surge, peak.requests / CLAIM_EVERY), lag);
     tap.per_s.store(terms.rate, Ordering::SeqCst);
     let ended = Instant::now();
     let drain_s = caught_up(&db, &tap, terms.rate).await?.map(|()| ended.elapsed().as_secs_f64());
@@ -127,7 +129,7 @@ async fn measure(
     sending.await.map_err(|e| e.to_string())??;
     let mut wrong: Vec<String> = server.errors().into_iter().map(|told| format!("the server's log says: {told}")).collect();
     let (reads, claims) = driven?;
-    wrong.extend([&peak.0, &peak.1, &reads, &claims].into_iter().flat_map(bad_answers));
+    wrong.extend([&peak, &reads, &claims].into_iter().flat_map(bad_answers));
     if drain_s.is_none() {
         wrong.push(format!("the log was not drained within {} s", DRAINED_WITHIN.as_secs()));
     }
@@ -182,21 +184,28 @@ fn send(backlog: &Backlog, logs: &LogTerms, tap: &Tap) -> Result<impl FnOnce() -
     })
 }
 
-/// Reads and claims side by side, four to one: as fast as they are answered, or so many a second together.
+/// Reads and claims, four to one, as fast as they are answered and without logs.
+async fn peak(target: SocketAddr, terms: &EventTerms, key: &str) -> Result<Report, String> {
+    let (reads, claims) = (progress_reads(target, key, terms.players), claim_posts(target, key, terms.players, 0));
+    let mixed = move |index: u64| if index.is_multiple_of(CLAIM_EVERY) { claims(index / CLAIM_EVERY) } else { reads(index) };
+    let outcome = drive(load(target, terms.connections, None, PEAK, Arc::new(mixed))).await?;
+    Ok(Report::new("peak", terms.connections, &outcome))
+}
+
+/// Reads and claims side by side, four to one and so many a second together, each on connections of its own.
 async fn both(
     target: SocketAddr,
     terms: &EventTerms,
     key: &str,
-    per_s: Option<f64>,
+    per_s: f64,
     time: Duration,
     claimed: u64,
 ) -> Result<(Report, Report), String> {
-    let for_claims = (terms.connections / 5).max(1);
-    let for_reads = terms.connections.saturating_sub(for_claims).max(1);
-    let reads = load(target, for_reads, per_s.map(|per_s| per_s * 0.8), time, progress_reads(target, key, terms.players));
-    let claims = load(target, for_claims, per_s.map(|per_s| per_s * 0.2), time, claim_posts(target, key, terms.players, claimed));
+    let claims_per_s = per_s / CLAIM_EVERY as f64;
+    let reads = load(target, terms.connections, Some(per_s - claims_per_s), time, progress_reads(target, key, terms.players));
+    let claims = load(target, terms.connections, Some(claims_per_s), time, claim_posts(target, key, terms.players, claimed));
     let (reads, claims) = tokio::join!(drive(reads), drive(claims));
-    Ok((Report::new("progress", for_reads, &reads?), Report::new("claims", for_claims, &claims?)))
+    Ok((Report::new("progress", terms.connections, &reads?), Report::new("claims", terms.connections, &claims?)))
 }
 
 fn load(target: SocketAddr, connections: usize, per_s: Option<f64>, time: Duration, requests: driver::Requests) -> Load {
