@@ -6,6 +6,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 const PAGE: &str = include_str!("../../../../docs/operations.md");
 /// From half a millisecond to ten seconds.
@@ -13,6 +14,10 @@ const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const SIZES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 /// Records and players of one batch or checkpoint.
 const COUNTS: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0];
+
+/// What was measured is counted into its histograms this often. Until then each time takes its bytes of memory, so that a process that nobody
+/// asks for its metrics would grow for ever.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// The metrics of this process. One recorder serves every application in it.
 pub static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -22,8 +27,19 @@ pub static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     });
     let handle = builder.install_recorder().expect("no other recorder is installed in this process");
     described(PAGE).for_each(describe);
+    let counted = handle.clone();
+    let counting = std::thread::Builder::new().name("metrics".to_owned()).spawn(move || count(&counted));
+    counting.expect("the system gives a process its threads");
     handle
 });
+
+#[expect(clippy::disallowed_methods, reason = "the thread is the metrics' own and runs no tasks")]
+fn count(metrics: &PrometheusHandle) {
+    loop {
+        std::thread::sleep(COUNT_EVERY);
+        metrics.run_upkeep();
+    }
+}
 
 /// A row of the table: name, kind, labels, what it says.
 type Described = [&'static str; 4];
