@@ -19,11 +19,19 @@ const STEPS_BETWEEN_LOOKS: i32 = 20_000;
 const SETTINGS: &str = "pragma journal_mode = wal;
     pragma synchronous = full;
     pragma foreign_keys = off;
-    pragma cache_size = -32768;
     pragma wal_autocheckpoint = 4000;
-    pragma mmap_size = 268435456;
     pragma temp_store = memory;
     pragma journal_size_limit = 67108864;";
+
+const OF_WRITER: &str = "pragma cache_size = -32768;
+    pragma mmap_size = 268435456;";
+
+/// What the writer commits empties a reader's memory before its next statement: its pages, and at once whatever part of the file it has mapped.
+/// All readers do that at the same moment, and wait for one another in the system. So they map nothing and keep the inner pages of large
+/// trees; the rest is in the system's cache.
+const OF_READER: &str = "pragma query_only = on;
+    pragma cache_size = -8192;
+    pragma mmap_size = 0;";
 
 /// Where the file is and how it is used.
 #[derive(Debug, Clone)]
@@ -35,13 +43,12 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn open_writer(&self) -> Result<Sqlite, Error> {
-        let connection = open(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let connection = open(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, OF_WRITER)?;
         Ok(Sqlite { connection, limit: None, moves_aside: false })
     }
 
     pub(crate) fn open_reader(&self) -> Result<Sqlite, Error> {
-        let connection = open(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.execute_batch("pragma query_only = on").map_err(gone)?;
+        let connection = open(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE, OF_READER)?;
         let limit = match self.statement_timeout_ms {
             0 => None,
             ms => Some(Limit::watch(&connection, Duration::from_millis(ms))?),
@@ -50,11 +57,11 @@ impl File {
     }
 }
 
-fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+fn open(path: &Path, flags: OpenFlags, own: &str) -> Result<Connection, Error> {
     // A connection is lent to one task at a time, so the engine's own locks would guard nothing.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(gone)?;
     connection.busy_timeout(BUSY_MAX).map_err(gone)?;
-    connection.execute_batch(SETTINGS).map_err(gone)?;
+    connection.execute_batch(SETTINGS).and_then(|()| connection.execute_batch(own)).map_err(gone)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }

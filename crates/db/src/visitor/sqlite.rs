@@ -47,7 +47,7 @@ impl House {
         // A name nobody can guess: the authorizer is told by which view a table is read, and a common table expression of the
         // statement's own could bear the name of a view.
         let secret = kernel::Uuid::now_v7().simple().to_string();
-        let setting = format!("pragma cache_size = -{CACHE_KIB}; pragma temp_store = file; pragma mmap_size = 268435456;");
+        let setting = format!("pragma cache_size = -{CACHE_KIB}; pragma temp_store = file;");
         connection.execute_batch(&setting).map_err(gone)?;
         let mut doors = Doors { inner: BTreeMap::new(), views: self.views, closed: closed(&connection)?, secret: secret.clone() };
         for view in self.views {
