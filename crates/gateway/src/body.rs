@@ -5,10 +5,10 @@ use crate::cluster::Lease;
 use crate::finish::Finish;
 use crate::policy::Timeouts;
 use crate::wire::Wire;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use std::future::{Future as _, poll_fn};
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -96,44 +96,9 @@ impl Guarded {
         self.note.clone()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
-
-    /// Reads all of it; nearly always it comes in one piece.
-    pub(crate) async fn whole(mut self) -> Result<Bytes, Fault> {
-        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
-        while let Some(frame) = poll_fn(|cx| self.poll(cx)).await {
-            let Ok(data) = frame?.into_data() else { continue };
-            if first.is_empty() && all.is_empty() {
-                first = data;
-            } else {
-                all.extend_from_slice(&std::mem::take(&mut first));
-                all.extend_from_slice(&data);
-            }
-        }
-        Ok(if all.is_empty() { first } else { all.freeze() })
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.take(frame))),
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.note.leave(Fault::Broken)))),
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                self.since.get_or_insert_with(Instant::now);
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.idle)));
-                if timer.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Some(Err(self.note.leave(Fault::TooSlow))));
-                }
-                Poll::Pending
-            }
-        }
+    /// Reads all of it.
+    pub(crate) async fn whole(self) -> Result<Bytes, Fault> {
+        Ok(self.collect().await?.to_bytes())
     }
 
     fn take(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Fault> {
@@ -152,10 +117,41 @@ impl Guarded {
     }
 }
 
+impl Body for Guarded {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = self.get_mut();
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(this.take(frame))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(this.note.leave(Fault::Broken)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                this.since.get_or_insert_with(Instant::now);
+                let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Some(Err(this.note.leave(Fault::TooSlow))));
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
 impl Drop for Guarded {
     fn drop(&mut self) {
         // Who sends too slowly is not waited for, and who broke off is gone.
-        let goes_on = !self.is_empty() && !matches!(self.note.read(), Some(Fault::TooSlow | Fault::Broken));
+        let goes_on = !self.is_end_stream() && !matches!(self.note.read(), Some(Fault::TooSlow | Fault::Broken));
         if let (Some(body), true, Ok(runtime)) = (self.body.take(), goes_on, tokio::runtime::Handle::try_current()) {
             runtime.spawn(tokio::time::timeout(LINGER, throw_away(body)));
         }
@@ -181,7 +177,7 @@ impl Body for Ingress {
         match self.get_mut() {
             Ingress::Empty => Poll::Ready(None),
             Ingress::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Ingress::Stream(guarded) => guarded.poll(cx),
+            Ingress::Stream(guarded) => Pin::new(guarded).poll_frame(cx),
         }
     }
 
@@ -189,7 +185,7 @@ impl Body for Ingress {
         match self {
             Ingress::Empty | Ingress::Whole(None) => true,
             Ingress::Whole(Some(_)) => false,
-            Ingress::Stream(guarded) => guarded.is_empty(),
+            Ingress::Stream(guarded) => guarded.is_end_stream(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::table::Route;
 use crate::{TICKET, trace, tunnel};
 use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version, http};
@@ -166,7 +166,7 @@ impl Passage<'_> {
 
     /// Small bodies are read before anything is sent: then a slow client keeps no instance waiting, and they can be sent again.
     async fn take(&self, head: &http::request::Parts, body: Guarded, limit: u64) -> Result<Outgoing, Reply> {
-        if body.is_empty() {
+        if body.is_end_stream() {
             return Ok(Outgoing::Whole(Bytes::new()));
         }
         let kept = self.gateway.policy.retries.body_kept_bytes;
