@@ -78,7 +78,7 @@ impl Sending {
             let started = Instant::now();
             let is_last = tries > policy.retries.tries;
             let may_go_on = |allowed: bool| allowed && !is_last && cluster.may_retry();
-            match self.once(&mut lease, policy, can_repeat && !is_last).await {
+            match self.once(&lease.peer, policy, can_repeat && !is_last).await {
                 Ok((response, wire)) => {
                     let ill = is_ill(response.status());
                     lease.answered(!ill, started.elapsed());
@@ -109,8 +109,7 @@ impl Sending {
     }
 
     /// Sends it once: by an idle connection, or by a new one where none is left that the instance has not closed.
-    async fn once(&mut self, lease: &mut Lease, policy: &Policy, may_leave: bool) -> Result<(Response<Incoming>, Wire), Failed> {
-        let peer = lease.peer.clone();
+    async fn once(&mut self, peer: &Peer, policy: &Policy, may_leave: bool) -> Result<(Response<Incoming>, Wire), Failed> {
         loop {
             let (mut wire, used) = match peer.pool.idle().await {
                 Some(wire) => (wire, true),
@@ -121,7 +120,7 @@ impl Sending {
                 },
             };
             let sent = wire.send(self.request(may_leave));
-            let fell = async { if may_leave { peer.fell.notified().await } else { std::future::pending().await } };
+            let fell = async { if may_leave { peer.fell().await } else { std::future::pending().await } };
             let answer = tokio::select! {
                 biased;
                 answer = tokio::time::timeout(self.timeout, sent) => answer.map_err(|_| Failed::Lost { broke: false })?,

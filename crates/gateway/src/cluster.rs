@@ -269,7 +269,7 @@ impl Cluster {
         if changed {
             if peer.standing() == Standing::Down {
                 peer.pool.clear();
-                peer.fell.notify_waiters();
+                peer.fall();
             }
             self.changed(peer);
         }

@@ -1,7 +1,7 @@
 //! The end of a request: its metrics and its line in the access log, once, however it ended.
 //! Refuses query strings, headers and bodies: what a log keeps must not hold a secret.
 
-use crate::cluster::Cluster;
+use crate::forward::Connection;
 use hyper::header::HeaderValue;
 use hyper::{Method, Uri};
 use kernel::UserId;
@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 /// What is known of a request for its line.
 pub(crate) struct Finish {
-    pub(crate) log: bool,
+    pub(crate) connection: Arc<Connection>,
     pub(crate) started: Instant,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) address: IpAddr,
     pub(crate) request_id: HeaderValue,
     pub(crate) traceparent: Option<HeaderValue>,
-    pub(crate) cluster: Option<Arc<Cluster>>,
+    /// The place of its route in the table.
+    pub(crate) route: Option<usize>,
     pub(crate) instance: Option<Arc<str>>,
     pub(crate) user: Option<UserId>,
     pub(crate) tries: u32,
@@ -39,7 +40,7 @@ impl Finish {
         self.broken = true;
     }
 
-    fn line(&self) {
+    fn line(&self, service: Option<&str>) {
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         tracing::info!(
             target: "gateway::access",
@@ -50,7 +51,7 @@ impl Finish {
             micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             address = %self.address,
             user = self.user.map(tracing::field::display),
-            service = self.cluster.as_ref().map(|cluster| cluster.service.as_str()),
+            service,
             instance = self.instance.as_deref(),
             tries = self.tries,
             broken = self.broken.then_some(true),
@@ -63,11 +64,13 @@ impl Finish {
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        if let Some(cluster) = &self.cluster {
+        let gateway = &self.connection.gateway;
+        let cluster = self.route.map(|index| gateway.route(index).1);
+        if let Some(cluster) = cluster {
             cluster.measure.done(self.status, self.answered.as_secs_f64());
         }
-        if self.log {
-            self.line();
+        if gateway.policy.access_log {
+            self.line(cluster.map(|cluster| cluster.service.as_str()));
         }
     }
 }

@@ -29,29 +29,30 @@ use web::{PASSED, Passed};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A connection, as its requests know it.
-#[derive(Clone)]
+/// A connection, as its requests know it: they share it, and so count no references on what all connections share.
 pub(crate) struct Connection {
-    pub(crate) origin: Arc<Origin>,
+    pub(crate) gateway: Arc<Inner>,
+    pub(crate) origin: Origin,
     /// True when tunnels have to end.
     pub(crate) hurry: watch::Receiver<bool>,
 }
 
 /// Answers a request. It always does.
-pub(crate) async fn answer(gateway: &Arc<Inner>, connection: Connection, mut request: Request<Incoming>) -> Reply {
+pub(crate) async fn answer(connection: &Arc<Connection>, mut request: Request<Incoming>) -> Reply {
+    let gateway = &*connection.gateway;
     let span = tracing::info_span!(target: ::trace::TARGET, "gateway", method = request.method().as_str());
     let client = connection.origin.client(request.headers(), &gateway.policy.trusted_proxies);
     let request_id = request::id(request.headers());
     trace::carry(request.headers_mut(), &span);
     let mut finish = Box::new(Finish {
-        log: gateway.policy.access_log,
+        connection: connection.clone(),
         started: Instant::now(),
         method: request.method().clone(),
         uri: request.uri().clone(),
         address: client.address,
         request_id: request_id.clone(),
         traceparent: trace::of(request.headers()),
-        cluster: None,
+        route: None,
         instance: None,
         user: None,
         tries: 0,
@@ -60,7 +61,7 @@ pub(crate) async fn answer(gateway: &Arc<Inner>, connection: Connection, mut req
         bytes: 0,
         broken: false,
     });
-    let passage = Passage { gateway, connection, client, request_id: &request_id };
+    let passage = Passage { gateway, hurry: &connection.hurry, client, request_id: &request_id };
     let mut reply = passage.go(request, &mut finish).instrument(span).await.unwrap_or_else(|refused| refused);
     finish.status = reply.status().as_u16();
     finish.answered = finish.started.elapsed();
@@ -70,8 +71,8 @@ pub(crate) async fn answer(gateway: &Arc<Inner>, connection: Connection, mut req
 
 /// One request on its way.
 struct Passage<'a> {
-    gateway: &'a Arc<Inner>,
-    connection: Connection,
+    gateway: &'a Inner,
+    hurry: &'a watch::Receiver<bool>,
     client: address::Client,
     request_id: &'a HeaderValue,
 }
@@ -90,10 +91,11 @@ impl Passage<'_> {
             gateway.measure.by_address.increment(1);
             return Err(reply::refuse(reply::too_many("address", wait)));
         }
-        let Some((route, cluster)) = gateway.route(request::bare_host(host.as_ref()), request.uri().path()) else {
+        let Some(index) = gateway.table.find(request::bare_host(host.as_ref()), request.uri().path()) else {
             return Err(self.no_route(&request));
         };
-        finish.cluster = Some(cluster.clone());
+        let (route, cluster) = gateway.route(index);
+        finish.route = Some(index);
         let identity = self.identify(&request, finish).map_err(reply::refuse)?;
         let limit = route.body_limit_bytes.unwrap_or(gateway.policy.body_limit_bytes);
         if !body.limit(limit) {
@@ -258,12 +260,12 @@ impl Passage<'_> {
     }
 
     /// Lets both ends speak their own protocol from here on.
-    fn join(self, answered: Answered, client: OnUpgrade) -> Reply {
+    fn join(&self, answered: Answered, client: OnUpgrade) -> Reply {
         let Answered { mut response, lease, wire } = answered;
         let instance = hyper::upgrade::on(&mut response);
         tokio::spawn(wire.run());
         let idle = self.gateway.policy.timeouts.tunnel_idle;
-        tokio::spawn(tunnel::join(client, instance, lease, idle, self.connection.hurry));
+        tokio::spawn(tunnel::join(client, instance, lease, idle, self.hurry.clone()));
         let (mut head, _) = response.into_parts();
         let protocol = head.headers.get(header::UPGRADE).cloned();
         headers::clean_response(&mut head.headers);

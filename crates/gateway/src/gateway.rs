@@ -113,10 +113,9 @@ impl Inner {
         &self.clusters
     }
 
-    /// The route for a host and a path, and the service it goes to.
-    pub(crate) fn route(&self, host: &str, path: &str) -> Option<(&Route, &Arc<Cluster>)> {
-        let index = self.table.find(host, path)?;
-        Some((&self.table.routes()[index], &self.of_route[index]))
+    /// A route by its place in the table, and the service it goes to.
+    pub(crate) fn route(&self, index: usize) -> (&Route, &Arc<Cluster>) {
+        (&self.table.routes()[index], &self.of_route[index])
     }
 
     /// Takes in who is there, if that changed.

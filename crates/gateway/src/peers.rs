@@ -5,6 +5,7 @@ use crate::balance::{self, Load};
 use crate::health::{Health, Standing};
 use crate::policy::Policy;
 use crate::pool::Pool;
+use crate::workers;
 use parking_lot::Mutex;
 use registry::Instance;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// Latency an instance is taken to have before anything is known, in microseconds.
 const UNKNOWN_US: f64 = 2_000.0;
@@ -35,8 +37,8 @@ pub(crate) struct Peer {
     pub(crate) health: Mutex<Health>,
     /// What it is asked to find out whether it is ready; none: it is not asked.
     pub(crate) probe_path: Option<String>,
-    /// Woken when it goes down, for those who wait for its answers.
-    pub(crate) fell: Notify,
+    /// Woken when it goes down, for those who wait for its answers; one per thread, as every request waits there.
+    fell: Box<[Notify]>,
     weight: AtomicU32,
     in_flight: AtomicUsize,
     /// The bits of a float.
@@ -56,7 +58,7 @@ impl Peer {
             pool: Pool::new(instance.address.as_str().into(), policy.idle_per_instance_max, policy.threads()),
             health: Mutex::new(Health::new()),
             probe_path: probe_path.filter(|path| path.starts_with('/')),
-            fell: Notify::new(),
+            fell: (0..=policy.threads()).map(|_| Notify::new()).collect(),
             weight: AtomicU32::new(instance.weight),
             in_flight: AtomicUsize::new(0),
             latency_us: AtomicU64::new(UNKNOWN_US.to_bits()),
@@ -110,6 +112,16 @@ impl Peer {
     pub(crate) fn answered_within(&self, lately: Duration) -> bool {
         let apart = now_us().saturating_sub(self.measured_at_us.load(Ordering::Relaxed));
         apart < u64::try_from(lately.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Wakes whoever waits for its answers: it went down.
+    pub(crate) fn fall(&self) {
+        self.fell.iter().for_each(Notify::notify_waiters);
+    }
+
+    /// Ready when it goes down.
+    pub(crate) fn fell(&self) -> Notified<'_> {
+        self.fell[workers::place() % self.fell.len()].notified()
     }
 
     /// True for the one who may ask it whether it is ready.

@@ -217,35 +217,26 @@ impl Client {
         &self,
         origin: Origin,
     ) -> impl service::HttpService<Incoming, ResBody = crate::body::Egress, Error = Infallible, Future: Send> + use<> {
-        let connection = Connection { origin: Arc::new(origin), hurry: self.hurry.clone() };
-        let inner = self.inner.clone();
-        service::service_fn(move |request| answer(inner.clone(), connection.clone(), request))
+        let connection = Arc::new(Connection { gateway: self.inner.clone(), origin, hurry: self.hurry.clone() });
+        service::service_fn(move |request| answer(connection.clone(), request))
     }
 }
 
-async fn answer(inner: Arc<Inner>, connection: Connection, request: Request<Incoming>) -> Result<Reply, Infallible> {
+async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let closes = request.version() <= Version::HTTP_11;
-    let mut reply = match &inner.cors {
-        None => forward::answer(&inner, connection, request).await,
+    let mut reply = match &connection.gateway.cors {
+        None => forward::answer(&connection, request).await,
         // Apart, so that the room it needs is not carried along where there are no origins.
-        Some(cors) => Box::pin(answer_with_cors(cors, inner.clone(), connection, request)).await?,
+        Some(cors) => Box::pin(answer_with_cors(cors, &connection, request)).await?,
     };
     // An upgraded connection is its own; every other one of HTTP/1 ends with the answer, and HTTP/2 has a word of its own for that.
-    if closes && inner.draining.load(Ordering::Relaxed) && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if closes && connection.gateway.draining.load(Ordering::Relaxed) && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(reply)
 }
 
-async fn answer_with_cors(
-    cors: &CorsLayer,
-    inner: Arc<Inner>,
-    connection: Connection,
-    request: Request<Incoming>,
-) -> Result<Reply, Infallible> {
-    let plain = tower::service_fn(|request| {
-        let (inner, connection) = (inner.clone(), connection.clone());
-        async move { Ok(forward::answer(&inner, connection, request).await) }
-    });
+async fn answer_with_cors(cors: &CorsLayer, connection: &Arc<Connection>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    let plain = tower::service_fn(|request| async move { Ok(forward::answer(connection, request).await) });
     cors.layer(plain).oneshot(request).await
 }
