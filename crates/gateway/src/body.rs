@@ -16,6 +16,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
+/// Bytes that one side of a connection holds on their way through, about: a connection keeps the room for them for as long as it lives.
+pub(crate) const HELD_BYTES: usize = 64 << 10;
+
 /// Why a body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {

@@ -2,6 +2,7 @@
 //! Refuses one address more connections than its share, and anyone more time than their headers need.
 
 use crate::address::{self, Origin};
+use crate::body::HELD_BYTES;
 use crate::forward::{self, Connection};
 use crate::gateway::{Gateway, Inner};
 use crate::reply::Reply;
@@ -169,7 +170,10 @@ impl Client {
             .timer(TokioTimer::new())
             .header_read_timeout(policy.timeouts.headers)
             // Answers are not held back for those of requests that came along (`pipeline_flush`): the last one before a close would be lost.
-            .max_header_size(policy.header_bytes_max);
+            .max_header_size(policy.header_bytes_max)
+            // Head and body go out in one piece: to copy a small body costs less than to send it in two.
+            .writev(false)
+            .max_buf_size(HELD_BYTES.max(policy.header_bytes_max));
         // As many as hyper has room for without being asked: room that is asked for is made anew for every request.
         if policy.headers_max != HEADERS_OF_HYPER {
             builder.max_headers(policy.headers_max);

@@ -2,7 +2,7 @@
 //! answer are one task's work from the client's socket to the instance's and back.
 //! Refuses to be waited on while nobody gives it turns: all waiting goes through here.
 
-use crate::body::{Fault, Ingress};
+use crate::body::{Fault, HELD_BYTES, Ingress};
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::client::conn::TrySendError;
@@ -34,7 +34,7 @@ impl Wire {
     /// Speaks HTTP/1.1 over a stream.
     pub(crate) async fn over(stream: TcpStream) -> io::Result<Wire> {
         let mut builder = Builder::new();
-        builder.max_header_size(HEADER_BYTES_MAX);
+        builder.max_header_size(HEADER_BYTES_MAX).writev(false).max_buf_size(HELD_BYTES);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         Ok(Wire { sender, connection: Some(Box::pin(connection.with_upgrades())) })
     }
