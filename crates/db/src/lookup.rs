@@ -10,13 +10,13 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Reads of one kind that run side by side: while one waits for the database, the next gathers.
 const SIDE_BY_SIDE: usize = 2;
-/// Keys that one read takes.
-const KEYS_MAX: usize = 128;
 /// Keys that may wait; who asks for more waits for room.
 const WAITING_MAX: usize = 1_024;
 
 /// A kind of read that is made for many at once.
 pub trait Lookup: Send + Sync + 'static {
+    /// Keys that one read takes: what is found for all of them is in memory at the same time.
+    const KEYS_MAX: usize = 128;
     /// What is asked for.
     type Key: Send + Sync + 'static;
     /// What is found for a key.
@@ -65,7 +65,7 @@ impl<L: Lookup> Lookups<L> {
 
 async fn serve<L: Lookup>(db: Db, lookup: Arc<L>, waiting: Arc<Mutex<mpsc::Receiver<Asked<L>>>>) {
     let mut taken = Vec::new();
-    while waiting.lock().await.recv_many(&mut taken, KEYS_MAX).await > 0 {
+    while waiting.lock().await.recv_many(&mut taken, L::KEYS_MAX).await > 0 {
         let (keys, answers): (Vec<_>, Vec<_>) = taken.drain(..).map(|asked| (asked.key, asked.answer)).unzip();
         let read = AssertUnwindSafe(read(&db, lookup.as_ref(), &keys)).catch_unwind().await;
         match read.unwrap_or_else(|_| Err(Error::Panicked("a lookup".to_owned()))) {

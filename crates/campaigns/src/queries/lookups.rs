@@ -114,6 +114,8 @@ pub(crate) struct Achieved {
 pub(crate) struct Newest;
 
 impl Lookup for Newest {
+    /// Each may name 100 players with 200 achievements.
+    const KEYS_MAX: usize = 16;
     /// Players of a game, and the campaign's number.
     type Key = (PlayersOf, u32);
     type Found = Vec<Achieved>;
