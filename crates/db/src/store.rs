@@ -25,7 +25,7 @@ const READER_WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct Options {
     /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
-    /// Connections that only read, and half as many again for lookups by key.
+    /// Connections that only read, and as many again for lookups by key.
     pub readers: usize,
     /// Connections that write, on Postgres; SQLite has one.
     pub writers: usize,
@@ -101,7 +101,7 @@ impl Db {
         let writers = if target.engine() == Engine::Sqlite { 1 } else { options.writers };
         let inner = Inner {
             reading: Pool::new(target.clone(), Purpose::Read, options.readers),
-            looking_up: Pool::new(target.clone(), Purpose::LookUp, options.readers.div_ceil(2)),
+            looking_up: Pool::new(target.clone(), Purpose::LookUp, options.readers),
             writing: Arc::new(Pool::new(target.clone(), Purpose::Write, writers)),
             options,
             target,

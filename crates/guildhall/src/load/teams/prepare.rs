@@ -5,7 +5,7 @@ use super::super::games::Desk;
 use super::super::prepare::bar;
 use crate::App;
 use axum::http::Method;
-use db::{Error, Meta, Statement, row};
+use db::{Engine, Error, Meta, Statement, row};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kernel::{BannerId, Currency, GameId, GrantId};
 use serde_json::json;
@@ -57,6 +57,10 @@ pub(super) async fn prepare(app: &App, players: u64) -> Result<String, String> {
         _ => return Err(format!("the data has another number of players than {players}: another --data folder would be right")),
     }
     app.db.analyse().await.map_err(|e| e.to_string())?;
+    // What was just filled would be vacuumed in the first seconds of the measurement.
+    if app.db.engine() == Engine::Postgres {
+        app.db.plain("vacuum").await.map_err(|e| e.to_string())?;
+    }
     let scopes = json!({ "name": "load", "scopes": ["players:read", "currencies:read", "banners:read"] });
     let made = desk.ask(Method::POST, &format!("/v1/games/{GAME}/keys"), &scopes).await?;
     made["secret"].as_str().map(str::to_owned).ok_or_else(|| "the new key was not shown".to_owned())
