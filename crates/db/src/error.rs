@@ -54,7 +54,7 @@ impl Error {
     }
 
     /// The same once more, for the next of many whom it concerns.
-    pub(crate) fn again(&self) -> Error {
+    pub(crate) fn repeated(&self) -> Error {
         match self {
             Error::Again(why) => Error::Again(why.clone()),
             Error::Gone(why) => Error::Gone(why.clone()),

@@ -71,7 +71,7 @@ async fn serve<L: Lookup>(db: Db, lookup: Arc<L>, waiting: Arc<Mutex<mpsc::Recei
         match read.unwrap_or_else(|_| Err(Error::Panicked("a lookup".to_owned()))) {
             // Who hung up needs no answer.
             Ok(found) => answers.into_iter().zip(found).for_each(|(answer, one)| drop(answer.send(Ok(one)))),
-            Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.again())))),
+            Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.repeated())))),
         }
     }
 }

@@ -147,7 +147,7 @@ async fn retry(mut batches: Batches, culprit: usize, tries: u32, error: Error, t
     }
     if let Error::Full(why) = &error {
         tracing::error!(why, "commands fail: the database cannot write");
-        batches.into_iter().for_each(|batch| batch.fail(&|| error.again()));
+        batches.into_iter().for_each(|batch| batch.fail(&|| error.repeated()));
         return;
     }
     let culprit = batches.swap_remove(culprit.min(batches.len() - 1));
@@ -172,5 +172,5 @@ fn set_aside(mut batch: Box<dyn AnyBatch>, error: Error, todo: &mut Vec<(Batches
         return;
     }
     tracing::error!(command = batch.name(), %error, "a command failed");
-    batch.fail(&|| error.again());
+    batch.fail(&|| error.repeated());
 }

@@ -192,10 +192,7 @@ fn promise(
 pub(crate) async fn load_claims(tx: &mut Tx<'_>, rows: Rows) -> Result<BTreeMap<Key, Claim>, Error> {
     let mut claims: BTreeMap<Key, Claim> = tx.load(&CLAIMS, rows, |row| Ok((key(row)?, claim(row)?))).await?.into_iter().collect();
     let rows = Rows::of(claims.values(), |claim| row![claim.id]);
-    let mut rewards: HashMap<ClaimId, Vec<(Granted, i64)>> = HashMap::new();
-    for (claim, granted) in tx.load(&REWARDS, rows, reward).await? {
-        rewards.entry(claim).or_default().push(granted);
-    }
+    let mut rewards = by_claim(tx.load(&REWARDS, rows, reward).await?);
     claims.values_mut().for_each(|claim| claim.rewards = rewards.remove(&claim.id).unwrap_or_default());
     Ok(claims)
 }
@@ -226,6 +223,15 @@ pub(crate) fn reward(row: &Row<'_>) -> Result<(ClaimId, (Granted, i64)), Error> 
         other => return Err(Error::Broken(format!("{other:?} is not a kind of reward"))),
     };
     Ok((row.id(0)?, (granted, row.int(7)?)))
+}
+
+/// What each claim granted, in its order.
+pub(crate) fn by_claim(rewards: Vec<(ClaimId, (Granted, i64))>) -> HashMap<ClaimId, Vec<(Granted, i64)>> {
+    let mut by_claim: HashMap<_, Vec<_>> = HashMap::new();
+    for (claim, granted) in rewards {
+        by_claim.entry(claim).or_default().push(granted);
+    }
+    by_claim
 }
 
 async fn load_links(tx: &mut Tx<'_>, batch: &[&Ask], state: &mut State) -> Result<(), Error> {

@@ -4,10 +4,9 @@
 
 use crate::checkpoint::{CHUNK_ROWS, StoredState, stored_state};
 use crate::commands::claims_rows;
-use crate::model::{Claim, Granted, Key};
+use crate::model::{Claim, Key};
 use db::{Column, Error, Lookup, Read, Row, Rows, Statement, row};
 use kernel::{ClaimId, GameId, Instant, UserId};
-use std::collections::HashMap;
 
 /// Which key of a lookup a row belongs to; `game` and `player` follow.
 const AT: (&str, Column) = ("at", Column::Int);
@@ -88,10 +87,11 @@ impl Lookup for States {
     type Found = Vec<StoredState>;
 
     async fn run<'a>(&'a self, reading: &'a mut Read, keys: &'a [PlayersOf]) -> Result<Vec<Vec<StoredState>>, Error> {
-        let named: Vec<(i64, &str, &str)> = named(keys).collect();
+        let named: Vec<(i64, &GameId, &String)> =
+            (0_i64..).zip(keys).flat_map(|(at, of)| of.players.iter().map(move |player| (at, &of.game, player))).collect();
         let mut found: Vec<Vec<StoredState>> = keys.iter().map(|key| Vec::with_capacity(key.players.len())).collect();
         for chunk in named.chunks(CHUNK_ROWS) {
-            let rows = Rows::of(chunk, |(at, game, player)| row![*at, *game, *player]);
+            let rows = Rows::of(chunk, |(at, game, player)| row![*at, game.as_str(), *player]);
             for (at, state) in reading.load(&STATES, rows, |row| Ok((place(row, 3)?, stored_state(row)?))).await? {
                 found[at].push(state);
             }
@@ -121,10 +121,8 @@ impl Lookup for Newest {
     type Found = Vec<Achieved>;
 
     async fn run<'a>(&'a self, reading: &'a mut Read, keys: &'a [(PlayersOf, u32)]) -> Result<Vec<Vec<Achieved>>, Error> {
-        let numbers: Vec<u32> = keys.iter().map(|(_, number)| *number).collect();
-        let rows = Rows::of(named(keys.iter().map(|(of, _)| of)), |(at, game, player)| {
-            row![at, game, player, numbers[usize::try_from(at).expect("a place among keys")]]
-        });
+        let named = (0_i64..).zip(keys).flat_map(|(at, (of, number))| of.players.iter().map(move |player| (at, of, player, *number)));
+        let rows = Rows::of(named, |(at, of, player, number)| row![at, of.game.as_str(), player, number]);
         let mut achieved = reading.load(&ACHIEVED, rows, |row| Ok((place(row, 15)?, read(row)?))).await?;
         add_rewards(reading, achieved.iter_mut().map(|(_, one)| one)).await?;
         let mut found: Vec<Vec<Achieved>> = keys.iter().map(|_| Vec::new()).collect();
@@ -150,11 +148,6 @@ impl Lookup for Linked {
     }
 }
 
-/// Each player of each key, with the key's place.
-fn named<'a>(keys: impl IntoIterator<Item = &'a PlayersOf>) -> impl Iterator<Item = (i64, &'a str, &'a str)> {
-    (0_i64..).zip(keys).flat_map(|(at, of)| of.players.iter().map(move |player| (at, of.game.as_str(), player.as_str())))
-}
-
 fn place(row: &Row<'_>, column: usize) -> Result<usize, Error> {
     claims_rows::small(row, column)
 }
@@ -172,10 +165,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Achieved, Error> {
 pub(super) async fn add_rewards(reading: &mut Read, achieved: impl Iterator<Item = &mut Achieved>) -> Result<(), Error> {
     let mut claims: Vec<&mut Claim> = achieved.filter_map(|one| one.claim.as_mut()).collect();
     let rows = Rows::of(&claims, |claim| row![claim.id]);
-    let mut rewards: HashMap<ClaimId, Vec<(Granted, i64)>> = HashMap::new();
-    for (claim, granted) in reading.load(&claims_rows::REWARDS, rows, claims_rows::reward).await? {
-        rewards.entry(claim).or_default().push(granted);
-    }
+    let rewards = claims_rows::by_claim(reading.load(&claims_rows::REWARDS, rows, claims_rows::reward).await?);
     for claim in &mut claims {
         // One asked for twice is there twice.
         claim.rewards = rewards.get(&claim.id).cloned().unwrap_or_default();
