@@ -39,8 +39,6 @@ pub(crate) struct Work {
     pub(crate) players_max: usize,
     /// Players that may be kept for each partition.
     pub(crate) cache_share: usize,
-    /// The partition is behind its log.
-    pub(crate) is_backlog: bool,
 }
 
 /// What it holds.
@@ -121,12 +119,8 @@ impl Command for Checkpoint {
     type Input = Work;
     type Reply = Ended;
 
-    /// What waits of one topic goes together, with what waits of others in its lane. Of a backlog, records that are stepped within the
-    /// transaction have a lane of their own: theirs is a long turn, and the other topics' are written beside it.
+    /// What waits of one topic goes together, with what waits of others in its lane.
     fn lane(&self, work: &Work) -> Option<u64> {
-        if work.is_backlog {
-            return Some(u64::from(matches!(work.body, Body::Records { .. })));
-        }
         let mut topics = self.topics.lock();
         let known = topics.iter().position(|topic| *topic == work.place.topic);
         let at = known.unwrap_or_else(|| {

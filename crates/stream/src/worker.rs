@@ -289,7 +289,7 @@ impl Worker {
 
     /// Hands over what was read; `write`: to be written and not only stepped.
     fn start_checkpoint(&mut self, write: bool) {
-        let (cache_share, is_backlog) = (self.cache_share(), self.behind() > 0.0);
+        let cache_share = self.cache_share();
         let Some(stepper) = &mut self.stepper else { return };
         let Some(epoch) = self.epoch else { return };
         let keyed = stepper.live().mapping.as_ref().is_some_and(|mapping| mapping.keyed_by_player());
@@ -302,8 +302,7 @@ impl Worker {
         self.has_written |= write;
         let span = Span { epoch, from: self.stepped, to: self.position };
         let players_max = self.shared.limits.checkpoint_players_max.min(cache_share);
-        let work =
-            Work { place: self.place.clone(), live: stepper.live().clone(), span, body, write, players_max, cache_share, is_backlog };
+        let work = Work { place: self.place.clone(), live: stepper.live().clone(), span, body, write, players_max, cache_share };
         let (tell, ended) = oneshot::channel();
         let checkpoints = self.shared.checkpoints.clone();
         self.shared.runtime.spawn(async move {

@@ -14,8 +14,12 @@ use web::Tokens;
 
 /// Set to `gateway`, the worlds on Postgres are behind one.
 const VARIABLE: &str = "GUILDHALL_THROUGH";
+/// Set to anything, every service but the logs' stands there twice.
+const FULL: &str = "GUILDHALL_FULL";
 /// What the application serves that a test holds in its hands: sinks and logs have one owner in a process, and tests drive them.
 const OWN: &str = "payments,outbox,stream";
+/// What of it a second application may serve.
+const OWN_TWICE: &str = "payments";
 /// What further applications serve; services that stand nowhere are served by the last.
 const OTHERS: [&[&str]; 3] = [&["accounts", "registry"], &["catalogue", "wallet", "stock", "orders", "library"], &["campaigns"]];
 
@@ -98,7 +102,12 @@ fn others() -> Vec<Services> {
     let more = TABLE.iter().map(|part| part.name).filter(|name| *name != "gateway" && !placed(name));
     let mut others: Vec<Vec<&str>> = OTHERS.iter().map(|names| names.to_vec()).collect();
     others.last_mut().expect("there are others").extend(more);
-    others.iter().map(|names| Services::parse(&names.join(",")).expect("the table has them")).collect()
+    let once = others.iter().map(|names| names.join(","));
+    let named: Vec<String> = match std::env::var_os(FULL) {
+        Some(_) => once.clone().chain(once).chain([OWN_TWICE.to_owned()]).collect(),
+        None => once.collect(),
+    };
+    named.iter().map(|names| Services::parse(names).expect("the table has them")).collect()
 }
 
 /// The same before lists and products are read: tests also change them by imports, which no request of theirs tells.

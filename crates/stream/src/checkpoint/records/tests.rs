@@ -25,7 +25,6 @@ fn work(live: &Arc<LiveGame>, partition: i32, from: i64) -> Work {
         write: false,
         players_max: 10,
         cache_share: 10,
-        is_backlog: true,
     }
 }
 
