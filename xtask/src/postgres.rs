@@ -31,7 +31,7 @@ const PORT_ATTEMPTS: usize = 5;
 
 /// As durable as in production (fsync and synchronous_commit on), so that tests and measurements mean something.
 const SETTINGS: [&str; 9] = [
-    "max_connections=500",
+    "max_connections=300",
     "shared_buffers=256MB",
     "max_wal_size=4GB",
     "fsync=on",

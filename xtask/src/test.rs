@@ -12,7 +12,7 @@ use crate::postgres::VARIABLE;
 use crate::server::Server;
 use crate::{interrupt, kafka, postgres, repository, tidy, tools};
 use results::Results;
-use steps::{Beside, Outcome, Steps};
+use steps::{Outcome, Steps};
 
 /// Tests open ten thousand connections and hold both ends of each.
 const OPEN_FILES: u64 = 65_536;
@@ -51,20 +51,20 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut steps = Steps::new();
     steps.run("format", || Ok(component("rustfmt", "fmt").unwrap_or_else(|| cargo(&["fmt", "--all", "--check"]))));
     steps.run("tidy", || Ok(tidy::run(false).map_or_else(Outcome::Failed, |()| Outcome::passed())));
+    if plan.quick {
+        steps.leave_out("clippy", "--quick");
+    } else {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        steps.run("clippy", || Ok(component("clippy", "clippy").unwrap_or_else(|| cargo(&arguments))));
+    }
     let (postgres, kafka) = (provide_postgres(&plan, &mut steps), provide_kafka(&plan, &mut steps));
     let services = Services { postgres, kafka, tools: provide_tools(&plan, &mut steps) };
-    // Tests wait more than they compute, and cargo has nothing to build once they began.
-    let mut beside: Vec<Beside<'_>> = Vec::new();
-    match plan.quick {
-        true => steps.leave_out("clippy", "--quick"),
-        false => beside.push(("clippy", Box::new(|output| Ok(run_clippy(output))))),
-    }
+    steps.run("tests", || Ok(run_tests(&plan, &services)?.outcome(&plan.filters)));
     match (&services.postgres, plan.filters.is_empty()) {
         (Provided::None, _) => steps.leave_out("through the gateway", "a fleet's processes share a Postgres, and there is none"),
         (_, false) => steps.leave_out("through the gateway", "only some tests were asked for"),
-        _ => beside.push(("through the gateway", Box::new(|output| Ok(run_through_gateway(&services, output)?.outcome(&[]))))),
+        _ => steps.run("through the gateway", || Ok(run_through_gateway(&services)?.outcome(&[]))),
     }
-    steps.run_beside("tests", |begun| Ok(run_tests(&plan, &services, begun)?.outcome(&plan.filters)), beside);
     drop(services);
     steps.close()
 }
@@ -160,8 +160,7 @@ fn address(url: &str) -> Option<&str> {
     Some(authority.rsplit_once('@').map_or(authority, |(_, address)| address)).filter(|address| address.contains(':'))
 }
 
-/// `begun` is called once all is built and the first tests run.
-fn run_tests(plan: &Plan, services: &Services, begun: &(dyn Fn() + Sync)) -> Result<Results, String> {
+fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
     let open_files = raise_open_files();
     if open_files < OPEN_FILES_MIN {
         eprintln!("xtask: only {open_files} open files are allowed; tests with 10,000 connections need {OPEN_FILES_MIN}: `ulimit -n`");
@@ -170,36 +169,19 @@ fn run_tests(plan: &Plan, services: &Services, begun: &(dyn Fn() + Sync)) -> Res
     command.current_dir(repository::root()).args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.arg(format!("--test-threads={}", test_threads())).args(&plan.filters);
     let mut results = Results::default();
-    let status = child::run(on(&mut command, services), |line| {
-        begun();
-        results.read(line);
-    })?;
+    let status = child::run(on(&mut command, services), |line| results.read(line))?;
     results.succeeded = status.success();
     Ok(results)
 }
 
 /// Some of the tests once more, with the application behind a gateway.
-fn run_through_gateway(services: &Services, output: &mut Vec<u8>) -> Result<Results, String> {
+fn run_through_gateway(services: &Services) -> Result<Results, String> {
     let mut results = Results::default();
     let mut command = Command::new(env_cargo());
     command.current_dir(repository::root()).args(through::run(test_threads())).env(through::VARIABLE.0, through::VARIABLE.1);
-    let status = child::run_into(on(&mut command, services), output, |line| results.read(line))?;
+    let status = child::run(on(&mut command, services), |line| results.read(line))?;
     results.succeeded = status.success();
     Ok(results)
-}
-
-fn run_clippy(output: &mut Vec<u8>) -> Outcome {
-    if let Some(missing) = component("clippy", "clippy") {
-        return missing;
-    }
-    // Tests that wait for somebody come first.
-    let mut command = Command::new("nice");
-    command.current_dir(repository::root()).arg(env_cargo()).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    match child::run_into(&mut command, output, |_| ()) {
-        Ok(status) if status.success() => Outcome::passed(),
-        Ok(status) => Outcome::Failed(format!("`cargo clippy` ended with {status}")),
-        Err(problem) => Outcome::Failed(problem),
-    }
 }
 
 /// The command with the servers and tools that tests run against.

@@ -1,7 +1,7 @@
-//! Runs a command in a process group of its own, hands its output through line by line, and ends it when we are interrupted.
-//! Leaves standard error alone, so that cargo keeps its colours and progress, unless all output is to be collected.
+//! Runs a command in a process group of its own, hands its standard output through line by line, and ends it when we are interrupted.
+//! Leaves standard error alone, so that cargo keeps its colours and progress.
 
-use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -17,27 +17,14 @@ const ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs the command to its end. `line` sees every line of its standard output after that was printed.
 pub(super) fn run(command: &mut Command, line: impl FnMut(&str) + Send) -> Result<ExitStatus, String> {
-    let (output, theirs) = pipe()?;
-    command.stdout(theirs);
-    pass(command, output, std::io::stdout(), line)
+    run_into(command, std::io::stdout(), line)
 }
 
-/// The same with standard error among the output, all of which goes to `ours`.
-pub(super) fn run_into(command: &mut Command, ours: impl Write + Send, line: impl FnMut(&str) + Send) -> Result<ExitStatus, String> {
-    let (output, theirs) = pipe()?;
-    command.stderr(theirs.try_clone().map_err(|error| format!("no pipe: {error}"))?).stdout(theirs);
-    pass(command, output, ours, line)
-}
-
-fn pipe() -> Result<(PipeReader, PipeWriter), String> {
-    std::io::pipe().map_err(|error| format!("no pipe: {error}"))
-}
-
-fn pass(command: &mut Command, output: PipeReader, ours: impl Write + Send, line: impl FnMut(&str) + Send) -> Result<ExitStatus, String> {
+fn run_into(command: &mut Command, ours: impl Write + Send, line: impl FnMut(&str) + Send) -> Result<ExitStatus, String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(|error| format!("could not run {program}: {error}"))?;
-    // Our own ends of the pipe would keep it open for ever.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().map_err(|error| format!("could not run {program}: {error}"))?;
+    let output = child.stdout.take().expect("standard output was asked for as a pipe");
     std::thread::scope(|scope| {
         scope.spawn(|| pass_through(output, ours, line));
         wait(&mut child).map_err(|error| format!("lost {program}: {error}"))?.ok_or_else(|| "interrupted".to_owned())
@@ -90,7 +77,7 @@ mod tests {
         let (mut printed, mut seen) = (Vec::new(), Vec::new());
         let mut command = Command::new("sh");
         let status =
-            run_into(command.args(["-c", "echo one; printf two >&2; exit 3"]), &mut printed, |line| seen.push(line.to_owned())).unwrap();
+            run_into(command.args(["-c", "echo one; printf two; exit 3"]), &mut printed, |line| seen.push(line.to_owned())).unwrap();
         assert_eq!(status.code(), Some(3));
         assert_eq!((printed.as_slice(), seen), (b"one\ntwo".as_slice(), vec!["one".to_owned(), "two".to_owned()]));
     }

@@ -1,7 +1,5 @@
 //! The steps of a run: a header before each, its time after it, and a summary of all at the end.
 
-use std::io::Write as _;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::interrupt;
@@ -38,9 +36,6 @@ impl Outcome {
     }
 }
 
-/// A step that is done beside another: it is handed what collects its output, which is printed when both have ended.
-pub(super) type Beside<'w> = (&'static str, Box<dyn FnOnce(&mut Vec<u8>) -> Result<Outcome, String> + Send + 'w>);
-
 struct Step {
     name: &'static str,
     took: Duration,
@@ -60,43 +55,15 @@ impl Steps {
 
     /// Does one step, unless we were interrupted before it.
     pub(super) fn run(&mut self, name: &'static str, work: impl FnOnce() -> Result<Outcome, String>) {
-        println!("\n==> {name}");
-        let step = Step::take(name, work);
-        println!("{}", step.ending());
-        self.done.push(step);
-    }
-
-    /// Does one step, and others one after the other beside it from the moment on that it calls what it is handed.
-    pub(super) fn run_beside(
-        &mut self,
-        name: &'static str,
-        work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<Outcome, String>,
-        others: Vec<Beside<'_>>,
-    ) {
-        let (begun, begins) = mpsc::channel();
-        let others = std::thread::scope(|scope| {
-            let beside = scope.spawn(move || {
-                // Nobody calls when the step has failed before.
-                begins.recv().ok();
-                let collect = |(name, work): Beside<'_>| {
-                    let mut output = Vec::new();
-                    (Step::take(name, || work(&mut output)), output)
-                };
-                others.into_iter().map(collect).collect::<Vec<_>>()
-            });
-            self.run(name, || {
-                let outcome = work(&|| drop(begun.send(())));
-                drop(begun);
-                outcome
-            });
-            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        for (step, output) in others {
-            println!("\n==> {} (beside {name})", step.name);
-            std::io::stdout().write_all(&output).ok();
-            println!("{}", step.ending());
-            self.done.push(step);
+        if interrupt::happened() {
+            return self.leave_out(name, "interrupted");
         }
+        println!("\n==> {name}");
+        let started = Instant::now();
+        let outcome = work().unwrap_or_else(Outcome::Failed);
+        let took = started.elapsed();
+        println!("<== {name}: {} in {:.1} s", outcome.parts().0, took.as_secs_f64());
+        self.done.push(Step { name, took, outcome });
     }
 
     /// Notes a step that is not done.
@@ -128,19 +95,6 @@ impl Steps {
 }
 
 impl Step {
-    fn take(name: &'static str, work: impl FnOnce() -> Result<Outcome, String>) -> Step {
-        if interrupt::happened() {
-            return Step { name, took: Duration::ZERO, outcome: Outcome::LeftOut("interrupted".to_owned()) };
-        }
-        let started = Instant::now();
-        let outcome = work().unwrap_or_else(Outcome::Failed);
-        Step { name, took: started.elapsed(), outcome }
-    }
-
-    fn ending(&self) -> String {
-        format!("<== {}: {} in {:.1} s", self.name, self.outcome.parts().0, self.took.as_secs_f64())
-    }
-
     fn line(&self) -> String {
         let (word, remark) = self.outcome.parts();
         format!("    {word:<8}  {:<8}  {:>6.1} s  {remark}", self.name, self.took.as_secs_f64()).trim_end().to_owned()
@@ -158,31 +112,6 @@ mod tests {
         steps.run("tests", || Ok(Outcome::passed()));
         assert!(steps.summary().contains("passed    tests"));
         assert_eq!(steps.close().unwrap_err(), "failed: format");
-    }
-
-    #[test]
-    fn what_is_done_beside_a_step_waits_for_its_beginning_and_is_told_after_it() {
-        let mut steps = Steps::new();
-        let (told, seen) = mpsc::channel();
-        let beside: Beside<'_> = (
-            "clippy",
-            Box::new(move |output| {
-                told.send(()).ok();
-                output.extend_from_slice(b"a warning\n");
-                Ok(Outcome::Failed("a warning".to_owned()))
-            }),
-        );
-        steps.run_beside(
-            "tests",
-            |begun| {
-                assert!(seen.recv_timeout(Duration::from_millis(20)).is_err(), "it began before the step did");
-                begun();
-                seen.recv_timeout(Duration::from_secs(60)).map_err(|_| "nothing was done beside it".to_owned())?;
-                Ok(Outcome::passed())
-            },
-            vec![beside],
-        );
-        assert_eq!(steps.close().unwrap_err(), "failed: clippy");
     }
 
     #[test]
