@@ -2,6 +2,7 @@
 //! Goes on after a failing step, so that one run shows all that is wrong; hides nothing it left out.
 
 mod child;
+mod disk;
 mod results;
 mod steps;
 mod through;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let plan = Plan::parse(arguments)?;
     interrupt::watch()?;
     let mut steps = Steps::new();
+    steps.run("disk", || Ok(Outcome::Passed(disk::room(&repository::root())?)));
     steps.run("format", || Ok(component("rustfmt", "fmt").unwrap_or_else(|| cargo(&["fmt", "--all", "--check"]))));
     steps.run("tidy", || Ok(tidy::run(false).map_or_else(Outcome::Failed, |()| Outcome::passed())));
     if plan.quick {
@@ -165,8 +167,8 @@ fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
     if open_files < OPEN_FILES_MIN {
         eprintln!("xtask: only {open_files} open files are allowed; tests with 10,000 connections need {OPEN_FILES_MIN}: `ulimit -n`");
     }
-    let mut command = Command::new(env_cargo());
-    command.current_dir(repository::root()).args(["test", "--workspace", "--no-fail-fast", "--"]);
+    let mut command = cargo_command();
+    command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.arg(format!("--test-threads={}", test_threads())).args(&plan.filters);
     let mut results = Results::default();
     let status = child::run(on(&mut command, services), |line| results.read(line))?;
@@ -177,8 +179,8 @@ fn run_tests(plan: &Plan, services: &Services) -> Result<Results, String> {
 /// Some of the tests once more, with the application behind a gateway.
 fn run_through_gateway(services: &Services) -> Result<Results, String> {
     let mut results = Results::default();
-    let mut command = Command::new(env_cargo());
-    command.current_dir(repository::root()).args(through::run(test_threads())).env(through::VARIABLE.0, through::VARIABLE.1);
+    let mut command = cargo_command();
+    command.args(through::run(test_threads())).env(through::VARIABLE.0, through::VARIABLE.1);
     let status = child::run(on(&mut command, services), |line| results.read(line))?;
     results.succeeded = status.success();
     Ok(results)
@@ -227,8 +229,8 @@ fn raise_open_files() -> u64 {
 }
 
 fn cargo(arguments: &[&str]) -> Outcome {
-    let mut command = Command::new(env_cargo());
-    command.current_dir(repository::root()).args(arguments);
+    let mut command = cargo_command();
+    command.args(arguments);
     match child::run(&mut command, |_| ()) {
         Ok(status) if status.success() => Outcome::passed(),
         Ok(status) => Outcome::Failed(format!("`cargo {}` ended with {status}", arguments.join(" "))),
@@ -238,13 +240,19 @@ fn cargo(arguments: &[&str]) -> Outcome {
 
 /// Says how to get a component of the toolchain, if it is missing.
 fn component(name: &str, command: &str) -> Option<Outcome> {
-    let output = Command::new(env_cargo()).current_dir(repository::root()).args([command, "--version"]).output();
+    let output = cargo_command().args([command, "--version"]).output();
     let there = output.is_ok_and(|output| output.status.success());
     (!there).then(|| Outcome::Failed(format!("{name} is missing: `rustup component add {name}`")))
 }
 
-fn env_cargo() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+fn cargo_command() -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command.current_dir(repository::root());
+    if is_ci() {
+        // Nothing is built there a second time, and what that would take is a third of all that is written.
+        command.env("CARGO_INCREMENTAL", "0");
+    }
+    command
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Refuses to let a test end without looking for broken invariants.
 
 mod behind;
+mod fresh;
 pub mod kafka;
 mod person;
 pub mod postgres;
@@ -10,10 +11,11 @@ mod world;
 
 use std::path::PathBuf;
 
+pub use fresh::fresh_postgres;
 pub use guildhall::config::{Config, RefundMode};
 pub use guildhall::demo::crowd;
 pub use person::{Answer, Person};
-pub use world::{World, fresh_postgres};
+pub use world::World;
 
 // The macro's expansion needs a runtime where it stands.
 #[doc(hidden)]

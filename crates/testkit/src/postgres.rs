@@ -40,6 +40,12 @@ impl Server {
         Ok(Server { authority: format!("postgres://{authority}") })
     }
 
+    /// Whether it runs on this machine, so that the processes that use it can be seen.
+    pub fn is_local(&self) -> bool {
+        let host = self.authority.rsplit(['@', '/']).next().unwrap_or_default();
+        host.starts_with("127.") || host.starts_with("localhost")
+    }
+
     /// The address of the database that is always there, from which others are created and dropped.
     pub fn maintenance_url(&self) -> String {
         self.database_url("postgres")
@@ -62,6 +68,12 @@ pub fn fresh_name(label: &str) -> String {
     let _ = write!(name, "_{:x}", std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() & 0xffff_ffff);
     debug_assert!(name.len() <= NAME_BYTES_MAX, "{name} is longer than Postgres keeps");
     name
+}
+
+/// The process that made a name of [`fresh_name`]; none for a name of another kind.
+pub fn maker(name: &str) -> Option<u32> {
+    let mut from_the_end = name.strip_prefix("test_")?.rsplit('_').skip(2);
+    u32::from_str_radix(from_the_end.next()?, 16).ok()
 }
 
 /// Creates a database as the server's own should be: UTF-8 and collation C, so that text sorts by its bytes as on SQLite.
@@ -88,6 +100,8 @@ mod tests {
         let server = Server::parse("postgres://guildhall:a1@127.0.0.1:5433/postgres?sslmode=disable").expect("a full URL");
         assert_eq!(server.database_url("test_x"), "postgres://guildhall:a1@127.0.0.1:5433/test_x");
         assert_eq!(server.maintenance_url(), "postgres://guildhall:a1@127.0.0.1:5433/postgres");
+        assert!(server.is_local());
+        assert!(!Server::parse("postgres://guildhall:localhost@db.example.org/postgres").expect("another machine's").is_local());
     }
 
     #[test]
@@ -96,6 +110,13 @@ mod tests {
             let problem = Server::parse(url).expect_err(url);
             assert!(!problem.contains("secret"), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_name_tells_which_process_made_it() {
+        assert_eq!(maker(&fresh_name("A sale, never oversold")), Some(std::process::id()));
+        assert_eq!(maker("postgres"), None);
+        assert_eq!(maker("test_by_hand"), None);
     }
 
     #[test]

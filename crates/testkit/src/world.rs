@@ -2,8 +2,9 @@
 //! With `GUILDHALL_THROUGH=gateway` the same tests run before a gateway (see `behind`); nothing in them knows.
 
 use crate::behind::{self, Behind};
+use crate::fresh::fresh_postgres;
 use crate::person::Person;
-use crate::postgres::{self, Server};
+use crate::postgres;
 use db::{Db, Engine};
 use guildhall::config::{Config, DatabaseUrl};
 use guildhall::secrets::{Missing, Secrets};
@@ -253,12 +254,4 @@ impl World {
         let path = format!("/v1/accounts/{}/wallet/credits", player.id);
         provider.post(&path, json!({ "amount_minor": points, "currency": "POINTS" })).await.expect(200);
     }
-}
-
-/// The URL of a fresh database on the Postgres that the environment names, if it does.
-pub async fn fresh_postgres(label: &str) -> Option<String> {
-    let server = Server::from_environment()?;
-    let name = postgres::fresh_name(label);
-    db::run_once(&server.maintenance_url(), &postgres::create_statement(&name)).await.expect("a database is created");
-    Some(server.database_url(&name))
 }

@@ -69,7 +69,8 @@ pub(crate) struct Ground {
 pub(crate) async fn fresh_postgres(name: &str) -> Option<String> {
     let url = std::env::var("GUILDHALL_TEST_POSTGRES").ok().filter(|url| !url.is_empty())?;
     let name: String = name.chars().take(30).collect();
-    let name = format!("stream_{name}_{}_{}", std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed));
+    // As `testkit` names them, whose tests drop those of processes that have ended.
+    let name = format!("test_{name}_{:x}_{:x}_0", std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed));
     let create = format!("create database {name} encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0");
     db::run_once(&url, &create).await.unwrap();
     let (server, _) = url.rsplit_once('/').unwrap();
