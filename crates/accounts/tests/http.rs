@@ -118,4 +118,29 @@ both_engines! {
         jane.get("/v1/accounts/me").await.refused("unauthenticated");
         world.nobody().post("/v1/sessions", json!({ "email": EMAIL, "password": PASSWORD })).await.refused("wrong-credentials");
     }
+
+    async fn a_password_that_is_changed_again_under_its_key_is_told_that_it_is_done(world: &World) {
+        sign_up(world).await;
+        let (jane, _) = log_in(world).await;
+        let change = |key: &'static str, new: &str| {
+            let (jane, body) = (jane.clone(), json!({ "old_password": PASSWORD, "new_password": new }));
+            async move { jane.post_keyed("/v1/accounts/me/password", key, body).await }
+        };
+        change("k1", "another horse").await.expect(204);
+        change("k1", "another horse").await.expect(204);
+        change("k1", "a third horse").await.refused("wrong-credentials");
+        change("k2", "another horse").await.refused("wrong-credentials");
+    }
+
+    async fn whoever_runs_the_machine_erases_as_well(world: &World) {
+        let made = sign_up(world).await;
+        let user = made["user"].as_str().unwrap().parse().unwrap();
+        world.app.accounts.erase_account(user).await.unwrap();
+        world.nobody().post("/v1/sessions", json!({ "email": EMAIL, "password": PASSWORD })).await.refused("wrong-credentials");
+        assert!(world.app.accounts.erase_account(user).await.is_err(), "it is gone");
+        let operator = world.person(&[Role::Operator]).await;
+        let noted = operator.get(&format!("/v1/audit?subject=account/{}", made["user"].as_str().unwrap())).await.expect(200);
+        let erased = noted["items"].as_array().unwrap().iter().find(|row| row["act"] == "account.erased").unwrap();
+        assert_eq!(erased["actor"], Value::Null, "nobody's account did it: {erased}");
+    }
 }

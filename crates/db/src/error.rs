@@ -28,10 +28,10 @@ pub enum Error {
     #[error("the database is not reachable: {0}")]
     Gone(String),
     /// The connection went away at commit: the outcome is not known.
-    #[error("the connection was lost at commit: {0}")]
+    #[error("whether it was committed is not known: {0}")]
     Unknown(String),
-    /// The engine can take no more, as a full disk or a time limit; the whole transaction is gone.
-    #[error("the database cannot write: {0}")]
+    /// The engine gave up, as over a full disk or at the time limit of a statement; the whole transaction is gone.
+    #[error("the database gave up: {0}")]
     Full(String),
     /// Refused before anything was done, with what the caller is told.
     #[error(transparent)]
@@ -65,6 +65,16 @@ impl Error {
         }
     }
 
+    /// The same where something was committed before it failed: whoever asked must not be told that nothing was changed.
+    #[must_use]
+    pub fn after_commit(self) -> Error {
+        match self {
+            Error::Again(why) | Error::Gone(why) | Error::Full(why) | Error::Broken(why) | Error::Panicked(why) => Error::Unknown(why),
+            data @ Error::Data { .. } => Error::Unknown(data.to_string()),
+            told @ (Error::Unknown(_) | Error::Refused(_)) => told,
+        }
+    }
+
     pub(crate) fn row(column: usize, source: &dyn std::fmt::Display) -> Error {
         Error::Broken(format!("column {column}: {source}"))
     }
@@ -78,8 +88,9 @@ impl Error {
         match db.code().as_deref() {
             // serialization failure, deadlock, lock not available
             Some("40001" | "40P01" | "55P03") => Error::Again(format!("{statement}: {source}")),
-            // administrator shutdown, crash shutdown, cannot connect now, too many connections
-            Some("57P01" | "57P02" | "57P03" | "53300" | "25P03" | "57P05") => Error::Gone(format!("{statement}: {source}")),
+            // administrator shutdown, crash shutdown, cannot connect now, too many connections, idle for too long; and a server that only
+            // reads, which is a former primary: another connection finds the one that took over
+            Some("57P01" | "57P02" | "57P03" | "53300" | "25P03" | "57P05" | "25006") => Error::Gone(format!("{statement}: {source}")),
             // cancelled by the statement time limit
             Some("57014") => Error::Full(format!("{statement}: {source}")),
             Some(code) if code.starts_with("53") || code.starts_with("58") => Error::Full(format!("{statement}: {source}")),

@@ -61,7 +61,24 @@ static KEEP: Statement = Statement::new(
 
 static KNOWN: Statement = Statement::new("db.find_account", "select id from accounts where id = $1");
 
+static REPEATED: Statement = Statement::new(
+    "db.find_kept",
+    "select fingerprint
+     from idempotency
+     where caller = $1 and route = $2 and key = $3",
+);
+
 impl Db {
+    /// Whether the same request was answered before under its key: for those who have to refuse before they queue, because what a repeat
+    /// rests on (an old password, a token) was used up by the first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn is_repeat(&self, meta: &Meta) -> Result<bool, Error> {
+        let kept = self.fetch(&REPEATED, &row![scope(meta), meta.route, &meta.key], |row| row.id::<[u8; 16]>(0)).await?;
+        Ok(kept.first() == Some(&meta.fingerprint))
+    }
+
     /// Refuses the id of no account, for reads of what somebody has.
     ///
     /// # Errors

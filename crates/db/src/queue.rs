@@ -130,7 +130,7 @@ impl<C: Command> AnyLane for Lane<C> {
         self.sizes.record(items.len() as f64);
         self.waits.record(items[0].since.elapsed());
         let span = span_of(&items);
-        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new(), looks: false, span }))
+        Some(Box::new(Batch { command: self.command.clone(), items, outcomes: Vec::new(), looks: false, in_doubt: false, span }))
     }
 }
 
@@ -152,6 +152,7 @@ struct Batch<C: Command> {
     outcomes: Vec<Outcome<C::Reply>>,
     /// Answers that were kept are looked for first.
     looks: bool,
+    in_doubt: bool,
     /// From when it was taken until its callers are answered.
     span: Span,
 }
@@ -172,6 +173,8 @@ pub(crate) trait AnyBatch: Send {
     fn attempt<'a>(&'a mut self, connection: &'a mut Connection, around: &'a Surroundings) -> BoxFuture<'a, Result<(), Error>>;
     /// From now on its attempts look for kept answers before they decide anything; false when they did already.
     fn look_first(&mut self) -> bool;
+    /// It may have been committed: from now on nobody is told that nothing was changed.
+    fn doubt(&mut self);
     /// Two halves, to find the input that cannot be done.
     fn halve(self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>);
     /// Answers every caller, after the commit.
@@ -211,10 +214,14 @@ impl<C: Command> AnyBatch for Batch<C> {
         !std::mem::replace(&mut self.looks, true)
     }
 
+    fn doubt(&mut self) {
+        self.in_doubt = true;
+    }
+
     fn halve(mut self: Box<Self>) -> (Box<dyn AnyBatch>, Box<dyn AnyBatch>) {
         let rest = self.items.split_off(self.items.len() / 2);
         let (command, span) = (self.command.clone(), self.span.clone());
-        let second = Batch { command, items: rest, outcomes: Vec::new(), looks: true, span };
+        let second = Batch { command, items: rest, outcomes: Vec::new(), looks: true, in_doubt: self.in_doubt, span };
         self.outcomes.clear();
         self.looks = true;
         (self, Box::new(second))
@@ -229,6 +236,7 @@ impl<C: Command> AnyBatch for Batch<C> {
     }
 
     fn fail(self: Box<Self>, error: &dyn Fn() -> Error) {
+        let error = || if self.in_doubt { error().after_commit() } else { error() };
         let why = error().kind();
         metrics::counter!("guildhall_commands_failed_total", "command" => C::NAME, "why" => why).increment(self.items.len() as u64);
         for item in self.items {

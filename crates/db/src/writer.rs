@@ -53,7 +53,6 @@ impl Writer {
     /// Runs batches until each of their inputs is answered.
     async fn turn(&self, batches: Batches) {
         let mut todo: Vec<(Batches, u32)> = vec![(batches, 0)];
-        let mut commit_unknown = false;
         let mut lent: Option<Pooled> = None;
         while let Some((mut batches, tries)) = todo.pop() {
             let mut connection = match lent.take() {
@@ -62,8 +61,7 @@ impl Writer {
                     Ok(connection) => connection,
                     Err(error) => {
                         tracing::error!(%error, "commands fail: the database is not reachable");
-                        let told = || if commit_unknown { Error::Unknown(error.to_string()) } else { Error::Gone(error.to_string()) };
-                        batches.into_iter().for_each(|batch| batch.fail(&told));
+                        batches.into_iter().for_each(|batch| batch.fail(&|| Error::Gone(error.to_string())));
                         continue;
                     }
                 },
@@ -77,7 +75,9 @@ impl Writer {
                     lent = Some(connection);
                 }
                 Err((culprit, error)) => {
-                    commit_unknown |= matches!(error, Error::Unknown(_));
+                    if matches!(error, Error::Unknown(_)) {
+                        batches.iter_mut().for_each(|batch| batch.doubt());
+                    }
                     if matches!(error, Error::Gone(_) | Error::Unknown(_)) || connection.plain("rollback").await.is_err() {
                         connection.discard();
                     } else {
@@ -145,8 +145,9 @@ async fn retry(mut batches: Batches, culprit: usize, tries: u32, error: Error, t
         todo.push((batches, tries + 1));
         return;
     }
-    if let Error::Full(why) = &error {
-        tracing::error!(why, "commands fail: the database cannot write");
+    if matches!(error, Error::Full(_) | Error::Gone(_) | Error::Unknown(_)) {
+        // No input is at fault: halving would find none.
+        tracing::error!(%error, "commands fail");
         batches.into_iter().for_each(|batch| batch.fail(&|| error.repeated()));
         return;
     }

@@ -286,3 +286,53 @@ async fn a_connection_cut_at_commit_has_one_effect_and_one_answer() {
         db.close().await;
     }
 }
+
+/// Adds a row; once it was asked to, it tells that the disk is full.
+struct Doomed(Arc<AtomicUsize>);
+
+impl Command for Doomed {
+    const NAME: &'static str = "test.doomed";
+    // Whatever has a key finds its first answer under it.
+    const KEYED: bool = false;
+    type Input = String;
+    type Reply = i64;
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a String], _now: Instant) -> Result<Vec<Outcome<i64>>, Error> {
+        if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Err(Error::Full("the disk".to_owned()));
+        }
+        tx.write(&ADD, Rows::of(batch, |name| row![*name, 1])).await?;
+        Ok(batch.iter().map(|_| Ok(1)).collect())
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_committed_is_never_told_to_have_changed_nothing() {
+    let Some(url) = testkit::fresh_postgres("doubt").await else { return eprintln!("left out: no Postgres") };
+    open(&url).await.close().await;
+    let (proxy, through) = Proxy::start(&url, Cut::AfterCommit).await;
+    let db = Db::open(Options::new(through)).await.unwrap();
+    let queue = db.queue(Doomed(Arc::default()));
+    proxy.cut_next(1);
+    let told = queue.send(Meta::ours("test"), "doubt".to_owned()).await.unwrap_err();
+    assert_eq!(told.to_refusal().code, Code::OutcomeUnknown, "{told}");
+    assert_eq!(count(&db, "doubt").await, 1, "it was committed");
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_is_left_and_commands_go_on_once_it_writes() {
+    let Some(url) = testkit::fresh_postgres("reads").await else { return eprintln!("left out: no Postgres") };
+    open(&url).await.close().await;
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    db::run_once(&url, &format!("alter database \"{name}\" set default_transaction_read_only = on")).await.unwrap();
+    let db = Db::open(Options::new(&url)).await.unwrap();
+    let queue = db.queue(Add::default());
+    let answers = send_all(&queue, "reads", 1..=20).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.to_refusal().code == Code::Unavailable)), "{answers:?}");
+    let writes = format!("begin read write; alter database \"{name}\" set default_transaction_read_only = off; commit");
+    db::run_once(&url, &writes).await.unwrap();
+    assert!(send_all(&queue, "reads", 1..=20).await.iter().all(Result::is_ok), "nothing has to be restarted");
+    assert_eq!(count(&db, "reads").await, 20);
+    db.close().await;
+}

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 pub(crate) use import::{bar as import_bar, show as show_import};
 pub use lock::DataLock;
 pub(crate) use serve::asked_to_stop;
-pub(crate) use start::log;
+pub(crate) use start::{in_a_folder, log};
 pub use start::{load_config, load_secrets};
 
 /// Game store, reward campaigns and team API in one program.
@@ -98,6 +98,7 @@ pub enum Command {
         with_parent: bool,
     },
     /// List the services: what each gives and needs
+    #[command(after_help = "Example: guildhall services")]
     Services,
     /// A whole fleet on this machine, who is there, a rolling restart
     Fleet(fleet::Fleet),
@@ -108,6 +109,7 @@ pub enum Command {
     #[command(subcommand)]
     Import(import::Import),
     /// Bring the database's schema up to date
+    #[command(after_help = "Example: guildhall migrate --db postgres://guildhall:secret@db/guildhall")]
     Migrate,
     /// Copy the database into a file, also while servers run
     #[command(after_help = "Example: guildhall backup store-2026-11-21.backup")]
@@ -122,6 +124,7 @@ pub enum Command {
         file: PathBuf,
     },
     /// Look for broken invariants; exits with 1 when there are any
+    #[command(after_help = "Example: guildhall check --db postgres://guildhall:secret@db/guildhall")]
     Check {
         /// One JSON object per breach instead of text
         #[arg(long)]
@@ -130,6 +133,7 @@ pub enum Command {
     /// Why is it slow: statements, plans, index advice, findings
     Doctor(doctor::Doctor),
     /// Print the API's description (OpenAPI 3.1, JSON)
+    #[command(after_help = "Example: guildhall openapi > guildhall.json")]
     Openapi,
     /// Accounts, roles and keys, for whoever runs the machine
     #[command(subcommand)]

@@ -143,6 +143,7 @@ Example:
         sale: SaleTerms,
     },
     /// Time until a server with an empty folder is ready, and its memory
+    #[command(after_help = "Example: guildhall load start --runs 5")]
     Start(Start),
     /// Write a catalogue file in the shape of the public Steam set
     #[command(after_help = "Example: guildhall load catalogue-file --games 85103 --genre-rows 233132 games.json")]

@@ -33,10 +33,15 @@ pub fn unwish(orders: &mut Orders, user: UserId, product: ProductId) -> Outcome<
     Ok(())
 }
 
-/// Makes an order of the whole wishlist. Refused when it is empty or holds what is owned or in another open order.
+/// Makes an order of the wishlist, of its first [`WISHES_MAX`] products where expired payments brought more back. Refused when it is empty
+/// or holds what is owned or in another open order.
 pub fn create(orders: &mut Orders, owned: &BTreeSet<(UserId, ProductId)>, user: UserId, id: OrderId, now: Instant) -> Outcome<Order> {
-    let products: BTreeSet<ProductId> =
-        orders.wishes.range((user, ProductId(0))..=(user, ProductId(i64::MAX))).map(|((_, product), _)| *product).collect();
+    let products: BTreeSet<ProductId> = orders
+        .wishes
+        .range((user, ProductId(0))..=(user, ProductId(i64::MAX)))
+        .map(|((_, product), _)| *product)
+        .take(WISHES_MAX)
+        .collect();
     if products.is_empty() {
         return Err(Refusal::new(Code::EmptyWishlist, "the wishlist is empty: add a product before ordering"));
     }
@@ -163,6 +168,14 @@ mod tests {
 
     fn order(number: u8) -> OrderId {
         OrderId(Uuid::from_bytes([number; 16]))
+    }
+
+    #[test]
+    fn an_order_takes_no_more_than_a_wishlist_is_meant_to_hold() {
+        let mut orders = Orders::default();
+        (1..=205).for_each(|product| orders.add_wish(user(0), ProductId(product), Instant(1)));
+        let order = create(&mut orders, &BTreeSet::new(), user(0), order(1), Instant(2)).unwrap();
+        assert_eq!((order.products.len(), orders.wishes.len()), (WISHES_MAX, 5), "the rest can be ordered next");
     }
 
     proptest! {

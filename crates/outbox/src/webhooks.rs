@@ -154,8 +154,16 @@ impl Webhooks {
         let secret = Secret::new();
         let change = Change { game, webhook: WebhookId::new(), what: What::Create(draft, secret.clone()) };
         let made = self.inner.secret_changes.send(meta, change).await?;
-        self.inner.db.refresh_subscriptions().await?;
+        self.subscribe_now().await;
         Ok((made, secret.text()))
+    }
+
+    /// What was committed is in force here at once. Where it cannot be read just now a job reads it within seconds, and nobody is told
+    /// that a webhook was not made.
+    async fn subscribe_now(&self) {
+        if let Err(error) = self.inner.db.refresh_subscriptions().await {
+            tracing::warn!(%error, "subscriptions are not read anew yet");
+        }
     }
 
     /// Changes a webhook.
@@ -165,7 +173,7 @@ impl Webhooks {
     pub async fn update(&self, meta: Meta, game: GameId, webhook: WebhookId, draft: Draft) -> Result<Webhook, Error> {
         self.check(&draft)?;
         let changed = self.inner.changes.send(meta, Change { game, webhook, what: What::Update(draft) }).await?;
-        self.inner.db.refresh_subscriptions().await?;
+        self.subscribe_now().await;
         Ok(changed)
     }
 
@@ -195,7 +203,7 @@ impl Webhooks {
     pub async fn test(&self, meta: Meta, game: GameId, webhook: WebhookId) -> Result<Delivery, Error> {
         let wanted = resend::Wanted { game, webhook, delivery: DeliveryId::new(), test: Some(Uuid::now_v7()) };
         let delivery = self.inner.resends.send(meta, wanted).await?;
-        self.delivery(webhook, delivery).await
+        self.delivery(webhook, delivery).await.map_err(Error::after_commit)
     }
 
     /// Has a delivery that ended sent once more.
@@ -205,7 +213,7 @@ impl Webhooks {
     pub async fn redeliver(&self, meta: Meta, game: GameId, webhook: WebhookId, delivery: DeliveryId) -> Result<Delivery, Error> {
         let wanted = resend::Wanted { game, webhook, delivery, test: None };
         let delivery = self.inner.resends.send(meta, wanted).await?;
-        self.delivery(webhook, delivery).await
+        self.delivery(webhook, delivery).await.map_err(Error::after_commit)
     }
 
     /// Parks what waits for webhooks that are not enabled, removes what is old, ends subscriptions nobody needs, sets the gauges;
@@ -224,7 +232,7 @@ impl Webhooks {
             Old { delivered_before: before(self.inner.policy.keep_delivered_h), parked_before: before(self.inner.policy.keep_parked_h) };
         while self.inner.purges.send(Meta::ours("webhooks.purge"), old).await? == PURGE_MAX {}
         if self.inner.reconciles.send(Meta::ours("webhooks.reconcile"), ()).await? > 0 {
-            self.inner.db.refresh_subscriptions().await?;
+            self.subscribe_now().await;
         }
         self.measure().await
     }

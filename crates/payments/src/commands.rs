@@ -55,6 +55,7 @@ impl<A: Action> Command for Do<A> {
         db::crash::point("payments.before_writes");
         rows::write(tx, &state).await?;
         announce(tx, &state.announcements).await?;
+        state.stocks.changed.iter().for_each(|product| self.sold_out.changed(*product, state.stocks.rows[product].version));
         self.know_holders(tx, &outcomes).await?;
         Ok(outcomes)
     }
@@ -74,10 +75,9 @@ impl<A: Action> Do<A> {
         let sold_out = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).filter(|refusal| refusal.code == Code::SoldOut);
         let products: BTreeSet<ProductId> = sold_out.flat_map(|refusal| stock_versions(refusal).into_keys()).collect();
         let holders = rows::holders(tx, &products).await?;
-        if holders.len() < rows::HOLDERS_MAX {
-            let of = |product| holders.iter().filter(move |(held, _)| *held == product).map(|(_, user)| *user).collect();
-            products.into_iter().for_each(|product| self.sold_out.know_holders(product, of(product)));
-        }
+        let is_whole = holders.len() < rows::HOLDERS_MAX;
+        let of = |product| holders.iter().filter(move |(held, _)| *held == product).map(|(_, user)| *user).collect();
+        products.into_iter().for_each(|product| self.sold_out.know_holders(product, is_whole.then(|| of(product))));
         Ok(())
     }
 }

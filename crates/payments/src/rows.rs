@@ -5,7 +5,7 @@ use crate::model::{Item, Payment, PaymentState, Refund};
 use crate::policy::Policy;
 use crate::state::State;
 use db::{Column, Error, Rank, Row, Rows, Statement, Tx, row};
-use kernel::{OrderId, PaymentId, ProductId, UserId};
+use kernel::{Currency, OrderId, PaymentId, ProductId, UserId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -204,7 +204,10 @@ pub(crate) async fn load(tx: &mut Tx<'_>, policy: &Policy, needs: &Needs) -> Res
     if needs.library {
         state.library = library::commands::load(tx, &things).await?;
     }
-    state.wallets = wallet::commands::load(tx, &needs.wallets.iter().map(|user| (*user, policy.points_currency)).collect()).await?;
+    let mut wallets: BTreeSet<(UserId, Currency)> = needs.wallets.iter().map(|user| (*user, policy.points_currency)).collect();
+    // What was entered or paid in another currency, before the setting was changed, is paid and refunded in that.
+    wallets.extend(state.payments.values().filter(|of| needs.wallets.contains(&of.user)).map(|of| (of.user, of.currency)));
+    state.wallets = wallet::commands::load(tx, &wallets).await?;
     if needs.stock {
         let (holders, mut limited) = with_limited(&state.payments);
         limited.extend(state.offers.values().filter(|offer| offer.limited).map(|offer| offer.product));

@@ -329,6 +329,29 @@ fn refunds_of_the_next_day_are_completed_by_the_job_and_repeat_nothing() {
     });
 }
 
+#[test]
+fn what_was_paid_in_a_former_currency_is_refunded_in_it() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let Some(url) = testkit::fresh_postgres("currency").await else { return eprintln!("left out: no Postgres") };
+        let world = World::start(|_| {}, Some(url.clone())).await;
+        let player = world.player().await;
+        world.charge(&player, 20_000).await;
+        let castle = world.product("Castle", 599).await;
+        let paid = player.post("/v1/payments/buy", json!({ "products": [castle] })).await.expect(201);
+        let waiting = entered(&player, &[world.product("Racer", 599).await]).await;
+        world.stop().await;
+
+        let world = World::start(|config| config.store.points_currency = "GEMS".parse().unwrap(), Some(url)).await;
+        let player = world.as_person(player.id, web::Roles::default().with(web::Role::Player));
+        player.post(&format!("/v1/payments/{}/refunds", paid["payment"].as_str().unwrap()), json!({})).await.expect(201);
+        player.post(&pay_path(&waiting), json!({})).await.expect(200);
+        assert_eq!(balance(&player).await, 20_000 - 7_787, "one came back, one was paid");
+        world.check().await;
+        world.stop().await;
+    });
+}
+
 async fn next_day(world: &World) {
     let (castle, racer) = (world.product("Castle", 599).await, world.limited_product("Racer", 1999, 1).await);
     let player = world.player().await;

@@ -25,6 +25,19 @@ static LOAD_HOLDS: Statement = Statement::new(
 .rows(&[("payment", Column::Bytes)])
 .locks(Rank::Stock);
 
+// A row that is not there cannot be locked: two who register the first copies would each write over the other's.
+static ENSURE: Statement = Statement::new(
+    "stock.ensure",
+    "insert into stock (product, registered, available, held, sold, by_hand, version)
+     select product, 0, 0, 0, 0, 0, 0
+     from rows
+     where true
+     order by product
+     on conflict do nothing",
+)
+.rows(&[("product", Column::Int)])
+.locks(Rank::Stock);
+
 static UPSERT: Statement = Statement::new(
     "stock.upsert",
     "insert into stock (product, registered, available, held, sold, by_hand, version)
@@ -142,6 +155,13 @@ impl Command for ChangeStock {
         let products: BTreeSet<ProductId> = batch.iter().map(|change| change.product()).collect();
         let offers = catalogue::offers::load(tx, &products).await?;
         let mut stocks = load(tx, &products, &BTreeSet::new()).await?;
+        let registered = batch.iter().filter(|change| matches!(change, Change::Register(..))).map(|change| change.product());
+        let is_new = |product: &ProductId| !stocks.rows.contains_key(product) && offers.get(product).is_some_and(|offer| offer.limited);
+        let new: BTreeSet<ProductId> = registered.filter(is_new).collect();
+        if !new.is_empty() {
+            tx.write_some(&ENSURE, Rows::of(&new, |product| row![*product])).await?;
+            stocks = load(tx, &products, &BTreeSet::new()).await?;
+        }
         let outcomes = batch.iter().map(|change| change_stock(&mut stocks, &offers, **change)).collect();
         write(tx, &stocks).await?;
         announce(tx, &announcements(&stocks)).await?;

@@ -44,9 +44,23 @@ impl SoldOut {
         }
     }
 
-    /// Remembers who has a copy.
-    pub fn know_holders(&self, product: ProductId, holders: HashSet<UserId>) {
-        self.holders.lock().insert(product, Arc::new(holders));
+    /// Takes a flag back, because copies were sold or came back: whoever asks next looks, and who has a copy is not known any more.
+    /// Called before the commit too; a flag that was taken back for nothing costs one look.
+    pub fn changed(&self, product: ProductId, version: i64) {
+        if let Some(flag) = self.flags.lock().get_mut(&product)
+            && version >= flag.version
+        {
+            *flag = Flag { version, sold_out: false, ..*flag };
+        }
+    }
+
+    /// Remembers who has a copy; `None` where they are too many, so that no flag speaks.
+    pub fn know_holders(&self, product: ProductId, holders: Option<HashSet<UserId>>) {
+        let mut known = self.holders.lock();
+        match holders {
+            Some(holders) => drop(known.insert(product, Arc::new(holders))),
+            None => drop(known.remove(&product)),
+        }
     }
 
     /// True when the product is known to be sold out. Once the flag is old, one caller is told false and so looks again.
@@ -78,8 +92,28 @@ mod tests {
 
     fn flags() -> SoldOut {
         let flags = SoldOut::default();
-        flags.know_holders(PRODUCT, HashSet::from([WINNER]));
+        flags.know_holders(PRODUCT, Some(HashSet::from([WINNER])));
         flags
+    }
+
+    #[test]
+    fn a_copy_that_is_sold_or_comes_back_takes_the_flag_back() {
+        let flags = flags();
+        flags.note(PRODUCT, 3, 0);
+        flags.changed(PRODUCT, 2);
+        assert!(flags.is_sold_out(PRODUCT, LOSER), "an older row changes nothing");
+        flags.changed(PRODUCT, 4);
+        assert!(!flags.is_sold_out(PRODUCT, LOSER) && !flags.is_sold_out(PRODUCT, LOSER), "everybody looks");
+        flags.note(PRODUCT, 4, 0);
+        assert!(flags.is_sold_out(PRODUCT, LOSER), "the next refusal sets it again");
+    }
+
+    #[test]
+    fn with_more_holders_than_are_known_no_flag_speaks() {
+        let flags = flags();
+        flags.know_holders(PRODUCT, None);
+        flags.note(PRODUCT, 1, 0);
+        assert!(!flags.is_sold_out(PRODUCT, LOSER));
     }
 
     #[test]

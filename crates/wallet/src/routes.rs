@@ -84,9 +84,9 @@ async fn credit(State(wallet): State<Wallet>, _: PointsProvider, Path(user): Pat
     Reply::ok(wallet.post(ask.meta, posting).await?)
 }
 
-/// Takes from an account, for operators.
+/// Takes from an account, for payment providers (a charge that was taken back) and operators.
 #[utoipa::path(post, path = "/v1/accounts/{user}/wallet/debits", tag = "wallet", security(("token" = [])), params(("user" = UserId, Path)), request_body = PostBody, responses((status = 200, body = Entry), (status = 402, body = web::ProblemBody)))]
-async fn debit(State(wallet): State<Wallet>, _: Operator, Path(user): Path<UserId>, ask: Ask<PostBody>) -> Answer<Entry> {
+async fn debit(State(wallet): State<Wallet>, _: PointsProvider, Path(user): Path<UserId>, ask: Ask<PostBody>) -> Answer<Entry> {
     let posting = posting(user, &ask, -1, "deduction")?;
     Reply::ok(wallet.post(ask.meta, posting).await?)
 }

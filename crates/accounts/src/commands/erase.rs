@@ -43,11 +43,26 @@ static MAIL: Statement =
         .rows(&[("topic", Column::Text), ("aggregate", Column::Text)])
         .locks(Rank::Other);
 
-/// An erasure that was asked for with the right password.
+/// An erasure that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure {
     user: UserId,
-    password_version: i64,
+    by: By,
+}
+
+/// Who asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The person, with the password of this version.
+    Oneself(i64),
+    /// Whoever runs the machine.
+    TheMachine,
+}
+
+impl Erasure {
+    fn actor(&self) -> Option<UserId> {
+        matches!(self.by, By::Oneself(_)).then_some(self.user)
+    }
 }
 
 /// Erases accounts.
@@ -71,12 +86,15 @@ impl Command for Erase {
         let decided: Vec<Outcome<()>> = batch
             .iter()
             .map(|erasure| {
-                let known = credentials.get(&erasure.user).is_some_and(|known| known.password_version == erasure.password_version);
-                if known { decide::govern::erase(&mut people, erasure.user) } else { Err(decide::credentials::changed_meanwhile()) }
+                let is_as_asked = match erasure.by {
+                    By::Oneself(version) => credentials.get(&erasure.user).is_some_and(|known| known.password_version == version),
+                    By::TheMachine => true,
+                };
+                if is_as_asked { decide::govern::erase(&mut people, erasure.user) } else { Err(decide::credentials::changed_meanwhile()) }
             })
             .collect();
-        let erased: BTreeSet<UserId> =
-            batch.iter().zip(&decided).filter(|(_, outcome)| outcome.is_ok()).map(|(erasure, _)| erasure.user).collect();
+        let done = batch.iter().zip(&decided).filter(|(_, outcome)| outcome.is_ok());
+        let erased: BTreeMap<UserId, Option<UserId>> = done.map(|(erasure, _)| (erasure.user, erasure.actor())).collect();
         let mut ended = write(tx, &erased, now).await?;
         Ok(batch.iter().zip(decided).map(|(erasure, outcome)| outcome.map(|()| ended.remove(&erasure.user).unwrap_or_default())).collect())
     }
@@ -88,16 +106,21 @@ impl Command for Erase {
     }
 }
 
-async fn write(tx: &mut Tx<'_>, erased: &BTreeSet<UserId>, now: Instant) -> Result<BTreeMap<UserId, Vec<SessionId>>, Error> {
-    let ids = || Rows::of(erased, |user| row![*user]);
+/// `erased`: whom, and by whom.
+async fn write(
+    tx: &mut Tx<'_>,
+    erased: &BTreeMap<UserId, Option<UserId>>,
+    now: Instant,
+) -> Result<BTreeMap<UserId, Vec<SessionId>>, Error> {
+    let ids = || Rows::of(erased.keys(), |user| row![*user]);
     tx.write(&MARK, ids()).await?;
     for statement in [&PERSONAL, &TOKENS, &ADDRESS, &MEMBERSHIPS, &ANSWERS] {
         tx.write_some(statement, ids()).await?;
     }
-    tx.write_some(&MAIL, Rows::of(erased, |user| row![MAIL_TOPIC, account_subject(*user)])).await?;
-    let ended = end_sessions(tx, &erased.iter().map(|user| (*user, None)).collect()).await?;
-    let noted = |user: &UserId| AuditRow {
-        actor: Some(*user),
+    tx.write_some(&MAIL, Rows::of(erased.keys(), |user| row![MAIL_TOPIC, account_subject(*user)])).await?;
+    let ended = end_sessions(tx, &erased.keys().map(|user| (*user, None)).collect()).await?;
+    let noted = |(user, actor): (&UserId, &Option<UserId>)| AuditRow {
+        actor: *actor,
         act: "account.erased",
         subject: account_subject(*user),
         detail: serde_json::json!({}),
@@ -109,7 +132,7 @@ async fn write(tx: &mut Tx<'_>, erased: &BTreeSet<UserId>, now: Instant) -> Resu
         version: now.0,
         payload: serde_json::json!({ "account": user }),
     };
-    announce(tx, &erased.iter().map(announced).collect::<Vec<_>>()).await?;
+    announce(tx, &erased.keys().map(announced).collect::<Vec<_>>()).await?;
     Ok(ended)
 }
 
@@ -120,10 +143,22 @@ impl Accounts {
     /// The password is wrong, or the account is an admin's.
     pub async fn erase(&self, meta: Meta, who: Who, password: &str) -> Result<(), Error> {
         let password_version = self.check_own_password(who.user, password).await?;
+        self.forget(meta, Erasure { user: who.user, by: By::Oneself(password_version) }).await
+    }
+
+    /// Erases an account, for the command line: who asked in another way than by the API, and who came back with an old backup.
+    ///
+    /// # Errors
+    /// There is no such account, it is erased already, or it is an admin's.
+    pub async fn erase_account(&self, user: UserId) -> Result<(), Error> {
+        self.forget(Meta::ours("accounts.erase"), Erasure { user, by: By::TheMachine }).await
+    }
+
+    async fn forget(&self, meta: Meta, erasure: Erasure) -> Result<(), Error> {
         let sources = self.inner.sources.read().clone();
         for source in sources {
-            source.forget(who.user).await?;
+            source.forget(erasure.user).await?;
         }
-        self.inner.erasures.send(self.inner.vault.keyed(meta), Erasure { user: who.user, password_version }).await.map(drop)
+        self.inner.erasures.send(self.inner.vault.keyed(meta), erasure).await.map(drop)
     }
 }

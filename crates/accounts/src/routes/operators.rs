@@ -104,14 +104,14 @@ async fn account(State(accounts): State<Accounts>, _: Operator, Path(user): Path
 #[utoipa::path(post, path = "/v1/accounts/{user}/block", tag = "operators", security(("token" = [])), params(("user" = UserId, Path)), request_body = ReasonBody, responses((status = 200, body = Account)))]
 async fn block(State(accounts): State<Accounts>, _: Operator, Path(user): Path<UserId>, ask: Ask<ReasonBody>) -> Answer<Account> {
     accounts.govern(ask.meta.clone(), deed(&ask, user, Act::Block)).await?;
-    Reply::ok(accounts.account(user).await?)
+    Reply::ok(accounts.account(user).await.map_err(db::Error::after_commit)?)
 }
 
 /// Lets a blocked account sign in again, for operators.
 #[utoipa::path(post, path = "/v1/accounts/{user}/unblock", tag = "operators", security(("token" = [])), params(("user" = UserId, Path)), request_body = ReasonBody, responses((status = 200, body = Account)))]
 async fn unblock(State(accounts): State<Accounts>, _: Operator, Path(user): Path<UserId>, ask: Ask<ReasonBody>) -> Answer<Account> {
     accounts.govern(ask.meta.clone(), deed(&ask, user, Act::Unblock)).await?;
-    Reply::ok(accounts.account(user).await?)
+    Reply::ok(accounts.account(user).await.map_err(db::Error::after_commit)?)
 }
 
 /// Gives a role, for admins. It counts from the account's next refresh on.
@@ -124,7 +124,7 @@ async fn grant_role(
 ) -> Answer<Account> {
     let deed = Deed { actor: Some(ask.who.user), subject: user, act: Act::Grant(role), reason: None };
     accounts.govern(ask.meta, deed).await?;
-    Reply::ok(accounts.account(user).await?)
+    Reply::ok(accounts.account(user).await.map_err(db::Error::after_commit)?)
 }
 
 /// Takes a role and ends the account's sessions, for admins.
@@ -137,7 +137,7 @@ async fn revoke_role(
 ) -> Answer<Account> {
     let deed = Deed { actor: Some(ask.who.user), subject: user, act: Act::Revoke(role), reason: None };
     accounts.govern(ask.meta, deed).await?;
-    Reply::ok(accounts.account(user).await?)
+    Reply::ok(accounts.account(user).await.map_err(db::Error::after_commit)?)
 }
 
 /// The audit log, newest first, for operators.

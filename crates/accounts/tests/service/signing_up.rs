@@ -107,7 +107,9 @@ async fn a_reset_sets_the_password_ends_every_session_and_works_once() {
         let (signed, _) = ground.log_in("jane@example.com").await;
         ground.accounts.request_reset(Meta::ours("reset"), "JANE@example.com").await.unwrap();
         let code = ground.code().await;
-        ground.accounts.reset_password(Meta::ours("reset"), None, &code, "another horse").await.unwrap();
+        let under_a_key = || Meta { key: "k1".to_owned(), ..Meta::ours("reset") };
+        ground.accounts.reset_password(under_a_key(), None, &code, "another horse").await.unwrap();
+        ground.accounts.reset_password(under_a_key(), None, &code, "another horse").await.expect("a repeat is told that it is done");
         assert_eq!(ground.tokens.verify(&signed.access_token).unwrap_err().code, Code::Unauthenticated);
         assert_eq!(refused(ground.accounts.refresh(Meta::ours("refresh"), &signed.refresh_token).await), Code::Unauthenticated);
         assert_eq!(refused(ground.accounts.log_in(Meta::ours("login"), None, "jane@example.com", PASSWORD).await), Code::WrongCredentials);

@@ -24,21 +24,32 @@ pub enum Admin {
         roles: Vec<Role>,
     },
     /// Give an account a role
+    #[command(after_help = "Example: guildhall admin grant-role ada@example.org operator")]
     GrantRole {
         /// E-mail address of the account
         email: String,
         /// The role
         role: Role,
     },
+    /// Erase accounts for good, as their people can do by themselves: after a restore, or when somebody asked by letter
+    #[command(after_help = "Example: guildhall admin erase 01920f6e-7b1c-7d4e-9f00-2c5b8a6d1e3f")]
+    Erase {
+        /// Ids of the accounts
+        #[arg(required = true, value_name = "ACCOUNT")]
+        users: Vec<kernel::UserId>,
+    },
     /// List announcements that failed too often and wait for a decision
+    #[command(after_help = "Example: guildhall admin parked --resume")]
     Parked {
         /// Send them again, with all their attempts
         #[arg(long)]
         resume: bool,
     },
     /// Add a personal-data key and wrap every account's key with it
+    #[command(after_help = "Example: guildhall admin rotate-key --db postgres://guildhall:secret@db/guildhall")]
     RotateKey,
     /// Print the fleet's token, for a service of your own that registers
+    #[command(after_help = "Example: TOKEN=$(guildhall admin fleet-token)")]
     FleetToken,
 }
 
@@ -65,6 +76,7 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
         Admin::GrantRole { email, role } => {
             app.accounts.grant_role(&email, role).await.map(|user| format!("account {user} has the role {} now", role.as_str()))
         }
+        Admin::Erase { users } => erase(&app, &users).await,
         Admin::Parked { resume } => parked(&app, resume).await,
         Admin::RotateKey => rotate_keys(&app).await,
         Admin::FleetToken => unreachable!("it was printed above, without a database"),
@@ -73,6 +85,19 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
     drop(lock);
     println!("{}", done.map_err(|e| e.to_string())?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// One after the other; whose turn ends in a refusal is told, and the others go on.
+async fn erase(app: &App, users: &[kernel::UserId]) -> Result<String, db::Error> {
+    let mut lines = Vec::with_capacity(users.len());
+    for user in users {
+        match app.accounts.erase_account(*user).await {
+            Ok(()) => lines.push(format!("account {user} is erased")),
+            Err(db::Error::Refused(refusal)) => lines.push(format!("account {user} is left as it was: {}", refusal.detail)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(lines.join("\n"))
 }
 
 /// A line for each, and what was done about them; a thousand at a time.

@@ -43,6 +43,7 @@ pub struct Doctor {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Make the index of an advice and report what it really changed
+    #[command(after_help = "Example: guildhall doctor apply 3af670c0")]
     Apply {
         /// The advice's id, as the report shows it
         id: String,

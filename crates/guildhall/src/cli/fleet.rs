@@ -52,6 +52,7 @@ pub struct Fleet {
 #[derive(Debug, Subcommand)]
 pub(super) enum Ask {
     /// Show who is there
+    #[command(after_help = "Example: guildhall fleet status --registry http://10.0.0.5:8761 --json")]
     Status {
         /// A registry's address [default: registry.urls, or those of `fleet --local`]
         #[arg(long, value_name = "URL")]
@@ -61,6 +62,7 @@ pub(super) enum Ask {
         json: bool,
     },
     /// Restart processes of this machine one after another, each when the one before is there again
+    #[command(after_help = "Example: guildhall fleet restart payments")]
     Restart {
         /// Only those that serve this, or the one of this name [default: all]
         service: Option<String>,

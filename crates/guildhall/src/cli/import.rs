@@ -17,12 +17,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Subcommand)]
 pub enum Import {
     /// Import games in the shape of the Kaggle set "steam-games-dataset": plain, .gz or .zst
-    #[command(after_help = "Run again, it changes only what changed. Ctrl-C stops between two chunks; run it again to go on.")]
+    #[command(after_help = "\
+Example: guildhall import steam games.json.gz
+
+Run again, it changes only what changed. Ctrl-C stops between two chunks; run it again to go on.")]
     Steam {
         /// The file
         file: PathBuf,
     },
     /// List past imports, newest first
+    #[command(after_help = "Example: guildhall import list --bad 3")]
     List {
         /// Show the entries of this run that could not be imported
         #[arg(long, value_name = "RUN")]

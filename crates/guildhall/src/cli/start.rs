@@ -4,6 +4,7 @@ use super::{DataLock, Settings};
 use crate::app::{App, database_options};
 use crate::config::{Config, Override, environment};
 use crate::secrets::{Missing, Secrets};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The configuration by flags, environment and file; every mistake in the error.
@@ -30,7 +31,10 @@ pub(crate) fn log(config: &Config) {
 
 /// An application for a command that writes and then ends. Its jobs are not started.
 pub(crate) async fn writing(settings: &Settings) -> Result<(App, Option<DataLock>), String> {
-    let config = load_config(settings, quiet())?;
+    opened(load_config(settings, quiet())?).await
+}
+
+async fn opened(config: Config) -> Result<(App, Option<DataLock>), String> {
     log(&config);
     let secrets = load_secrets(&config)?;
     let lock = DataLock::take(&config)?;
@@ -60,12 +64,21 @@ pub(super) async fn migrate(settings: &Settings) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Settings with which nothing outside a folder of one's own is touched, whatever the environment says: no database, no log, no port, no mail.
+pub(crate) fn in_a_folder(folder: &Path, flag: &str) -> Vec<Override> {
+    let database = format!("sqlite:{}", folder.join("guildhall.db").display());
+    let own = [("data.dir", folder.display().to_string()), ("db.url", database), ("server.services", "all".to_owned())];
+    let none = ["broker.listen", "broker.dir", "kafka.brokers", "mail.smtp_url", "outbox.mail_dir", "outbox.events_file"];
+    let none = none.into_iter().map(|key| (key, String::new()));
+    own.into_iter().chain(none).map(|(key, value)| Override { key: key.to_owned(), value, flag: flag.to_owned() }).collect()
+}
+
 /// Prints the description; an empty data folder is enough for that.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) async fn openapi() -> Result<ExitCode, String> {
     let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
-    let settings = Settings { data: Some(folder.path().to_owned()), ..Settings::default() };
-    let (app, lock) = writing(&settings).await?;
+    let own = in_a_folder(folder.path(), "openapi").into_iter().chain(quiet()).collect();
+    let (app, lock) = opened(load_config(&Settings::default(), own)?).await?;
     app.start_logs().await.map_err(|e| e.to_string())?;
     let api = app.routes().to_openapi().to_pretty_json().map_err(|e| e.to_string())?;
     println!("{api}");

@@ -13,7 +13,7 @@ pub struct Registry {
     pub urls: String,
     /// Where others reach this process, as `HOST:PORT`; empty means the address it listens on.
     pub advertise: String,
-    /// What the process is called there; empty means its first service and its process id.
+    /// What the process is called there; empty means its first service.
     pub name: String,
     /// Its share of the requests, against the others' weights.
     pub weight: u32,

@@ -9,12 +9,13 @@ use toml::de::{DeTable, DeValue};
 const PREFIX: &str = "GUILDHALL_";
 
 /// Variables with our prefix that are not settings: the secrets, the place of the configuration file, and what tests read.
-const NOT_SETTINGS: [&str; 11] = [
+const NOT_SETTINGS: [&str; 12] = [
     "GUILDHALL_CONFIG",
     "GUILDHALL_CRASH_AT",
     "GUILDHALL_FLEET_KEEPER",
     "GUILDHALL_FULL",
     "GUILDHALL_KILLS",
+    "GUILDHALL_LOAD_TOKEN",
     "GUILDHALL_SEED",
     "GUILDHALL_TOKEN_KEY",
     "GUILDHALL_PERSONAL_KEY",

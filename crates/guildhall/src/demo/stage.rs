@@ -3,7 +3,7 @@
 
 use super::Demo;
 use super::teller::{Teller, count, per_s};
-use crate::cli::{Settings, import_bar, load_config, load_secrets, log, show_import};
+use crate::cli::{Settings, import_bar, in_a_folder, load_config, load_secrets, log, show_import};
 use crate::config::{Config, Override};
 use crate::load::driver::raise_file_limit;
 use crate::{App, server};
@@ -75,20 +75,15 @@ fn config(settings: &Settings, demo: &Demo, folder: &Path) -> Result<Config, Str
             ));
         }
     }
-    let own = Settings {
-        data: Some(folder.to_owned()),
-        db: Some(format!("sqlite:{}", folder.join("guildhall.db").display())),
-        ..settings.clone()
-    };
     let set = |key: &str, value: &str, flag: &str| Override { key: key.to_owned(), value: value.to_owned(), flag: flag.to_owned() };
     // The embedded log's usual port may be another server's; the story sends its records over HTTP.
-    let mut more = vec![set("outbox.mail_dir", "", "--data"), set("broker.listen", "", "--data"), set("broker.dir", "", "--data")];
+    let mut more = in_a_folder(folder, "demo");
     more.extend(demo.listen.as_deref().map(|listen| set("server.listen", listen, "--listen")));
     if std::env::var_os("GUILDHALL_LOG_FILTER").is_none() {
         // The story is told on standard output; the log is for what goes wrong.
         more.push(set("log.filter", "warn", "log.filter"));
     }
-    load_config(&own, more)
+    load_config(settings, more)
 }
 
 /// Binds the configured address. The default one may be another server's already: then any free port will do.

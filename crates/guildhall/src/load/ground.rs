@@ -64,7 +64,9 @@ impl Ground {
     /// Settings of the server that is driven, as variables of its environment.
     pub fn environment(&self, batch_max: Option<usize>) -> Vec<(String, String)> {
         let events = self.events_file().display().to_string();
-        let set = [("db.url", self.config.database_url().reveal().to_owned()), ("outbox.events_file", events)];
+        // The embedded log's usual port may be another server's.
+        let no_port = ("broker.listen", String::new());
+        let set = [("db.url", self.config.database_url().reveal().to_owned()), ("outbox.events_file", events), no_port];
         let set = set.into_iter().chain(limits().map(|(key, value)| (key, value.to_owned())));
         let batch_max = batch_max.map(|max| ("db.batch_max", max.to_string()));
         set.chain(batch_max).map(|(key, value)| (Config::variable(key), value)).collect()

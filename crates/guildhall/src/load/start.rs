@@ -29,7 +29,7 @@ pub(super) async fn run(settings: &Settings, start: &Start) -> Result<ExitCode, 
     for _ in 0..start.runs.max(1) {
         // Each start has a folder of its own: the schema and the secrets are made in it.
         let ground = Ground::choose(&Settings { data: None, ..settings.clone() })?;
-        let server = Server::start(&ground, Vec::new(), "server").await?;
+        let server = Server::start(&ground, ground.environment(None), "server").await?;
         ready_ms.push(server.ready_after.as_secs_f64() * 1_000.0);
         rss_mb.push(server.rss_bytes() as f64 / 1e6);
         server.stop().await?;

@@ -109,7 +109,7 @@ pub(super) const ROUTES: &[Route] = &[
     read("/v1/accounts/{user}/wallet", May::Operator),
     Route { query: "?currency=POINTS", ..read("/v1/accounts/{user}/wallet/entries", May::Operator) },
     write("POST", "/v1/accounts/{user}/wallet/credits", May::PointsProvider, 200, amount),
-    write("POST", "/v1/accounts/{user}/wallet/debits", May::Operator, 200, amount),
+    write("POST", "/v1/accounts/{user}/wallet/debits", May::PointsProvider, 200, amount),
     read("/v1/games", May::Player),
     write("POST", "/v1/games", May::Operator, 201, |_| json!({ "id": "maple", "name": "Maple", "zone": "Asia/Seoul" })),
     read("/v1/games/{game}", May::Player),
