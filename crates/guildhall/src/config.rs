@@ -183,6 +183,8 @@ pub struct Outbox {
     pub mail_dir: PathBuf,
     /// File events are appended to, one JSON object per line; empty means none.
     pub events_file: PathBuf,
+    /// Topic of `kafka.brokers` that events are produced to; empty means none.
+    pub kafka_topic: String,
     /// Longest time before the outbox is looked at again, in milliseconds.
     pub poll_ms: u64,
 }

@@ -9,7 +9,7 @@ use accounts::Accounts;
 use campaigns::Campaigns;
 use db::{Db, Error};
 use kernel::time::HOUR_US;
-use outbox::{EventsFile, Mail, MailFolder, MailServer, OpenedMail, Outbox, Sink, Webhooks};
+use outbox::{EventsFile, KafkaTopic, Mail, MailFolder, MailServer, OpenedMail, Outbox, Sink, Webhooks};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
@@ -285,8 +285,13 @@ pub(crate) async fn start_outbox(
         None => Arc::new(MailFolder::new(config.mail_dir(), open).sent_by(&config.mail.from)),
     };
     let mut sinks: Vec<(Vec<String>, Arc<dyn Sink>)> = vec![(vec!["mail.send".to_owned()], mail)];
+    let events = || EVENT_TOPICS.iter().map(|topic| (*topic).to_owned()).collect();
     if let Some(file) = config.events_file() {
-        sinks.push((EVENT_TOPICS.iter().map(|topic| (*topic).to_owned()).collect(), Arc::new(EventsFile::new(file))));
+        sinks.push((events(), Arc::new(EventsFile::new(file))));
+    }
+    if !config.outbox.kafka_topic.is_empty() {
+        let topic = KafkaTopic::new(&config.kafka.brokers, &config.outbox.kafka_topic).map_err(Error::Broken)?;
+        sinks.push((events(), Arc::new(topic)));
     }
     sinks.push((Follow::topics(), Arc::new(Follow::new(campaigns))));
     sinks.push((Webhooks::topics(), Arc::new(webhooks.clone())));

@@ -1,4 +1,4 @@
-//! Sends what was committed to those who subscribed: files, mail, webhooks. At least once, each with its id to dedupe by.
+//! Sends what was committed to those who subscribed: files, a topic of Kafka, mail, webhooks. At least once, each with its id to dedupe by.
 //! Refuses to send before the commit, to drop a row that a subscriber has not taken, and to share a topic's subscribers out between processes.
 //!
 //! # Order
@@ -21,6 +21,7 @@ mod commands;
 mod decide;
 mod drain;
 mod events_file;
+mod kafka_topic;
 mod mail_folder;
 mod mail_server;
 mod message;
@@ -30,6 +31,7 @@ pub mod webhooks;
 
 pub use decide::{ATTEMPTS_MAX, RETRY_MAX_S};
 pub use events_file::EventsFile;
+pub use kafka_topic::KafkaTopic;
 pub use mail_folder::{Mail, MailFolder, OpenedMail};
 pub use mail_server::MailServer;
 pub use queries::Parked;

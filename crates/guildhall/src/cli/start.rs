@@ -68,7 +68,8 @@ pub(super) async fn migrate(settings: &Settings) -> Result<ExitCode, String> {
 pub(crate) fn in_a_folder(folder: &Path, flag: &str) -> Vec<Override> {
     let database = format!("sqlite:{}", folder.join("guildhall.db").display());
     let own = [("data.dir", folder.display().to_string()), ("db.url", database), ("server.services", "all".to_owned())];
-    let none = ["broker.listen", "broker.dir", "kafka.brokers", "mail.smtp_url", "outbox.mail_dir", "outbox.events_file"];
+    let none =
+        ["broker.listen", "broker.dir", "kafka.brokers", "mail.smtp_url", "outbox.mail_dir", "outbox.events_file", "outbox.kafka_topic"];
     let none = none.into_iter().map(|key| (key, String::new()));
     own.into_iter().chain(none).map(|(key, value)| Override { key: key.to_owned(), value, flag: flag.to_owned() }).collect()
 }

@@ -44,6 +44,9 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         refresh,
         &format!("should be at least accounts.access_token_s, which is {access}"),
     );
+    let topic = config.outbox.kafka_topic.clone();
+    let has_kafka = topic.is_empty() || !config.kafka.brokers.is_empty();
+    reader.require(has_kafka, "outbox.kafka_topic", topic, "needs kafka.brokers, which is empty");
     let (batch, queue) = (config.db.batch_max, config.db.queue_max);
     reader.require(batch <= queue, "db.queue_max", queue, &format!("should be at least db.batch_max, which is {batch}"));
     config
@@ -123,6 +126,12 @@ fn outbox(reader: &mut Reader) -> Outbox {
     Outbox {
         mail_dir: reader.text("outbox.mail_dir", PathBuf::new(), "empty or the path of a folder", path_or_empty),
         events_file: reader.text("outbox.events_file", PathBuf::new(), "empty or the path of a file", path_or_empty),
+        kafka_topic: reader.text(
+            "outbox.kafka_topic",
+            String::new(),
+            "empty, or at most 100 of a-z, A-Z, 0-9, dot, hyphen and underscore",
+            topic_part,
+        ),
         poll_ms: reader.whole("outbox.poll_ms", 200, 1..=3_600_000),
     }
 }
