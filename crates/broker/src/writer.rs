@@ -119,7 +119,8 @@ fn turn(jobs: &[Job], now_ms: i64) -> Vec<Outcome> {
     for group in jobs.chunk_by(|one, other| Arc::ptr_eq(&one.partition, &other.partition)) {
         let mut turn = Turn::begin(&group[0].partition);
         group.iter().for_each(|job| turn.add(&job.batches, now_ms));
-        turn.write();
+        // Whose append it was is told by its outcome.
+        turn.write().ok();
         turns.push(turn);
     }
     turns.iter_mut().for_each(Turn::sync);

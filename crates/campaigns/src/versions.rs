@@ -122,7 +122,7 @@ fn stored(row: &Row<'_>) -> Result<(VersionKey, u32, String), Error> {
 
 fn version((_, number, version): &VersionKey, lineage: u32, document: &str, attributes: &[String]) -> Result<Version, Error> {
     let campaign = campaign_of(document)?;
-    let zone = jiff::tz::TimeZone::get(&campaign.zone).map_err(|e| Error::Broken(format!("zone {:?}: {e}", campaign.zone)))?;
+    let zone = rules::zone(&campaign.zone).ok_or_else(|| Error::Broken(format!("{:?} is no zone", campaign.zone)))?;
     let registered = Registered { number: *number, lineage, version: *version, stopped_at: None, campaign };
     let plan = Plan::compile(std::slice::from_ref(&registered), attributes).ok();
     Ok(Version { campaign: registered.campaign, zone, number: *number, plan })

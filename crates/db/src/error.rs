@@ -61,7 +61,9 @@ impl Error {
             Error::Unknown(why) => Error::Unknown(why.clone()),
             Error::Full(why) => Error::Full(why.clone()),
             Error::Refused(refusal) => Error::Refused(refusal.clone()),
-            Error::Data { .. } | Error::Broken(_) | Error::Panicked(_) => Error::Broken(self.to_string()),
+            Error::Data { statement, source } => Error::Data { statement, source: source.to_string().into() },
+            Error::Broken(why) => Error::Broken(why.clone()),
+            Error::Panicked(why) => Error::Panicked(why.clone()),
         }
     }
 

@@ -173,9 +173,11 @@ impl App {
         let (routes, api) = self.routes().split_for_parts();
         let edge = Edge::new(self.tokens.clone(), Duration::from_millis(self.config.server.request_timeout_ms));
         let eureka = if self.config.server.services.has("registry") { self.registry.eureka_routes() } else { Router::new() };
+        let console = if self.config.server.services.has("console") { console::pages() } else { Router::new() };
         routes
             .merge(pages::routes(self, api))
             .merge(eureka)
+            .merge(console)
             .method_not_allowed_fallback(web::wrong_method)
             .fallback(web::no_such_route)
             .layer(DefaultBodyLimit::max(self.config.server.body_limit_bytes))

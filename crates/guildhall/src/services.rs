@@ -194,6 +194,15 @@ pub static TABLE: &[Part] = &[
         routes: |app| app.insight.routes(),
         jobs: |_, _| {},
     },
+    Part {
+        name: "console",
+        gives: "the operators' web pages, below /console",
+        needs: &[],
+        paths: &["/console"],
+        // Its pages are no routes of the API.
+        routes: |_| web::Routes::new(),
+        jobs: |_, _| {},
+    },
 ];
 
 impl Part {

@@ -9,6 +9,7 @@ mod acceptance {
     mod bad_input;
     mod browser;
     mod checks;
+    mod console;
     mod docs_page;
     mod dump;
     mod fuzz;

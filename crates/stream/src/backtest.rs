@@ -81,8 +81,8 @@ pub fn backtest(
 ) -> Result<Backtest, Refusal> {
     let mut campaign = draft.clone();
     campaign.opt_in = false;
-    let zone = jiff::tz::TimeZone::get(&campaign.zone)
-        .map_err(|_| wrong(&[Fault { path: "zone".to_owned(), reason: format!("{:?} is not an IANA time zone", campaign.zone) }]))?;
+    let zone = rules::zone(&campaign.zone)
+        .ok_or_else(|| wrong(&[Fault { path: "zone".to_owned(), reason: format!("{:?} is not an IANA time zone", campaign.zone) }]))?;
     let registered = Registered { number: NUMBER, lineage: 1, version: 1, stopped_at: None, campaign };
     let plan = Plan::compile(std::slice::from_ref(&registered), mapping.attributes()).map_err(|faults| wrong(&faults))?;
     let mut run = Run::new(plan.with_dedupe_max(mapping.dedupe_max()), registered, zone);

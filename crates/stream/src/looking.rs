@@ -145,6 +145,13 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Whether a log that has an end gave nothing before it.
+    fn is_short(&self) -> bool {
+        self.at >= self.batch.len() && self.next < self.end && self.end < i64::MAX
+    }
+}
+
 struct Look<'e, 'f> {
     extent: Extent,
     until: Moment,
@@ -158,6 +165,7 @@ impl Look<'_, '_> {
         while self.extent.complete && part.fill()? {
             while part.at < part.batch.len() && self.one(part) {}
         }
+        self.note_short(part);
         Ok(self.extent.complete)
     }
 
@@ -173,8 +181,19 @@ impl Look<'_, '_> {
             }
             match first {
                 Some((_, part)) if self.one(&mut parts[part]) => {}
-                _ => return Ok(()),
+                _ => {
+                    parts.iter().for_each(|part| self.note_short(part));
+                    return Ok(());
+                }
             }
+        }
+    }
+
+    /// A log that gave nothing before its end was not looked at whole.
+    fn note_short(&mut self, part: &Part) {
+        if self.extent.complete && part.is_short() {
+            self.extent.complete = false;
+            self.extent.ended_by = Some(format!("{} did not answer at offset {}", part.place, part.next));
         }
     }
 

@@ -25,6 +25,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ("outbox", &["kernel", "db", "web", "accounts", "trace"]),
     ("teams", &["kernel", "db", "web", "accounts", "wallet", "rules", "campaigns"]),
     ("insight", &["kernel", "db", "web", "accounts"]),
+    ("console", &[]),
     ("registry", &["kernel", "db", "web"]),
     ("gateway", &["kernel", "web", "registry", "trace"]),
     (
@@ -48,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "stream",
             "teams",
             "insight",
+            "console",
             "registry",
             "gateway",
         ],

@@ -12,7 +12,7 @@ fn partition(folder: &std::path::Path) -> Partition {
 fn append(partition: &Partition, value: &[u8]) -> Result<Appended, Error> {
     let mut turn = Turn::begin(partition);
     turn.add(&encode(&[NewRecord { key: None, value }], 0, 1 << 20).unwrap(), 5);
-    turn.write();
+    turn.write().ok();
     turn.sync();
     turn.end().pop().unwrap()
 }
@@ -52,13 +52,29 @@ fn a_full_disk_is_told_and_shows_nothing() {
 }
 
 #[test]
+fn an_append_whose_earlier_batches_are_lost_while_room_is_made_is_refused_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { segment_bytes: 120, ..Settings::of(&TopicConfig::default(), &Options::default()) };
+    let log = Partition::open(folder.path().to_owned(), "t".into(), 0, 0, settings).unwrap();
+    write_into(&log, "/dev/full");
+    let mut turn = Turn::begin(&log);
+    let batches: Vec<_> =
+        [b"one", b"two"].iter().flat_map(|value| encode(&[NewRecord { key: None, value: *value }], 0, 1 << 20).unwrap()).collect();
+    turn.add(&batches, 5);
+    turn.write().ok();
+    turn.sync();
+    assert!(matches!(turn.end().as_slice(), [Err(Error::Io { what, .. })] if what.starts_with("writing")));
+    assert_eq!((log.end(), values(&log)), (0, 0));
+}
+
+#[test]
 fn what_was_written_of_a_failed_append_is_cut_off_and_the_next_one_takes_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let log = partition(folder.path());
     append(&log, b"good").unwrap();
     let mut turn = Turn::begin(&log);
     turn.add(&encode(&[NewRecord { key: None, value: b"half" }], 0, 1 << 20).unwrap(), 5);
-    turn.write();
+    turn.write().ok();
     log.back_out(&mut turn.active).unwrap();
     drop(turn);
     assert_eq!(append(&log, b"next").unwrap().base_offset, 1);

@@ -36,10 +36,13 @@ impl<'a> Turn<'a> {
         self.outcomes.push(outcome.and_then(|()| first.map_or_else(nothing, Ok)));
     }
 
-    /// Writes what is placed, without waiting for the disk.
-    pub(crate) fn write(&mut self) {
+    /// Writes what is placed, without waiting for the disk; whose append failed by it is told so.
+    ///
+    /// # Errors
+    /// The disk takes no more: nothing that was placed is there any more.
+    pub(crate) fn write(&mut self) -> Result<(), Error> {
         if self.active.staged.is_empty() {
-            return;
+            return Ok(());
         }
         if let Err(error) = write_all(&self.active.file, &self.active.staged) {
             let error = Error::io("writing", &self.active.segment.path, &error);
@@ -48,7 +51,9 @@ impl<'a> Turn<'a> {
                 self.active.failed = Some(worse);
             }
             self.fail(&error);
+            return Err(error);
         }
+        Ok(())
     }
 
     /// Waits for the disk and shows what was placed.
@@ -90,7 +95,8 @@ impl<'a> Turn<'a> {
     /// Closes the segment first when the batch does not fit any more.
     fn make_room(&mut self, batch: &RawBatch) -> Result<(), Error> {
         if self.active.size > 0 && self.active.size + batch.header.length as u64 > self.partition.settings.segment_bytes {
-            self.write();
+            // Earlier batches of the append that asks for room may have been among what could not be written.
+            self.write()?;
             self.sync();
             self.ready()?;
             self.partition.roll(&mut self.active)?;

@@ -112,10 +112,11 @@ static COUNT: Statement = Statement::new(
     ("fulfil_by", Column::Text),
 ]);
 
-// A game that fulfils by polling from now on is not sent what it has not got yet, and the other way round.
+// A game that fulfils by polling from now on finds there what it has not got yet, parked or not. What was on its way to a webhook may
+// still come by that too, under the same id.
 static MOVE_FULFILMENTS: Statement = Statement::new(
     "campaigns.move_fulfilments",
-    "update fulfilment set fulfil_by = 'poll', version = version + 1, changed_at = $2
+    "update fulfilment set fulfil_by = 'poll', state = 'pending', version = version + 1, changed_at = $2
      where state in ('pending', 'parked') and fulfil_by = 'webhook' and game in (select game from rows)",
 )
 .rows(&[("game", Column::Text)]);

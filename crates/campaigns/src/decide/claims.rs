@@ -2,6 +2,7 @@
 //! The gates of the linked accounts are held; achievements, library rows, wallets and budgets are locked.
 
 use crate::model::{Achievement, Claim, ClaimState, ClaimView, ClaimedBy, FulfilBy, GoalClaims, Granted, Key, RefusedClaim};
+use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use kernel::time::{HOUR_US, SECOND_US};
 use kernel::{ClaimId, Code, Currency, FulfilmentId, GameId, Instant, Money, Outcome, Refusal, UserId};
@@ -10,6 +11,8 @@ use rules::campaign::{Budget, Reward};
 use std::collections::{BTreeMap, BTreeSet};
 use wallet::{Posting, Wallets};
 
+/// Days are counted from it.
+const EPOCH: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
 /// The day that stands for the whole campaign in budgets.
 pub const WHOLE: i64 = -1;
 /// Tries without being asked are this far apart at most.
@@ -55,10 +58,17 @@ pub struct Terms {
 impl Terms {
     /// The day of a moment, in days since 1970.
     pub fn day(&self, now: Instant) -> i64 {
-        let shifted = now.plus_us(-self.day_starts_min * 60 * SECOND_US);
-        let civil = jiff::Timestamp::from_microsecond(shifted.0).map(|at| at.to_zoned(self.zone.clone()).date());
-        let days = |date: jiff::civil::Date| i64::from((date - jiff::civil::date(1970, 1, 1)).get_days());
-        civil.map_or(0, days)
+        let days = |date: jiff::civil::Date| i64::from((date - EPOCH).get_days());
+        // Minutes are taken from what the clock shows: a day in which it is put forward is shorter, and begins at the same time.
+        let civil = jiff::Timestamp::from_microsecond(now.0).map(|at| at.to_zoned(self.zone.clone()).datetime());
+        civil.and_then(|civil| civil.checked_sub(self.day_starts_min.minutes())).map_or(0, |civil| days(civil.date()))
+    }
+
+    /// When the day after that of a moment begins; none beyond the calendar.
+    fn next_day(&self, now: Instant) -> Option<Instant> {
+        let date = EPOCH.checked_add((self.day(now) + 1).days()).ok()?;
+        let civil = date.to_datetime(jiff::civil::Time::midnight()).checked_add(self.day_starts_min.minutes()).ok()?;
+        Some(Instant(self.zone.to_timestamp(civil).ok()?.as_microsecond()))
     }
 
     /// The rows a grant is taken from, each with its limit if it has one. A row without a limit is kept all the same:
@@ -192,7 +202,7 @@ pub fn claim(state: &mut State, ask: &Ask, currency: Currency, ids: &mut dyn Ids
             && let Err(refusal) = grant(state, &key, linked, ask.by, currency, ids, now)
         {
             told.refused.push(RefusedClaim { period: key.period, n: key.n, code: refusal.code, detail: refusal.detail.clone() });
-            let waits = ask.by == ClaimedBy::Auto && put_off(state, &key, refusal.code, now);
+            let waits = ask.by == ClaimedBy::Auto && put_off(state, &key, &refusal, now);
             first_refusal.get_or_insert(if waits { refusal.after_change() } else { refusal });
             continue;
         }
@@ -356,9 +366,12 @@ pub fn reference(claim: ClaimId, place: usize) -> String {
 }
 
 /// When to try again what was refused without being asked; whether anything changed.
-fn put_off(state: &mut State, key: &Key, code: Code, now: Instant) -> bool {
-    let next = match code {
-        // Waiting mends neither; where a budget is raised later, it can still be claimed by hand.
+fn put_off(state: &mut State, key: &Key, refusal: &Refusal, now: Instant) -> bool {
+    let next = match refusal.code {
+        Code::BudgetSpent if refusal.facts.as_ref().is_some_and(|facts| facts["per_day"] == true) => {
+            state.terms.get(&(key.game.clone(), key.number)).and_then(|terms| terms.next_day(now))
+        }
+        // Waiting mends none of them; where a budget is raised later, it can still be claimed by hand.
         Code::ClaimExpired | Code::BudgetSpent | Code::WrongState => None,
         _ => {
             let attempts = state.promises[key].achievement.attempts.clamp(0, 20);

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 /// Together are those that are small and used one after another; alone are those that are scaled, or that cost something of their
 /// own: passwords (accounts), the sale (payments), the log (stream), receivers that are slow (outbox).
 const GROUPS: &[(&str, &[&str])] =
-    &[("store", &["catalogue", "wallet", "stock", "orders", "library"]), ("games", &["campaigns", "teams", "insight"])];
+    &[("store", &["catalogue", "wallet", "stock", "orders", "library"]), ("games", &["campaigns", "teams", "insight", "console"])];
 
 /// When a process is started: those before it are there by then. They are stopped the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

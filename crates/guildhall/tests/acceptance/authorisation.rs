@@ -73,7 +73,7 @@ roomy_engines! {
         assert_eq!(routes.difference(&rows).collect::<Vec<_>>(), Vec::<&String>::new(), "routes without a row");
         assert_eq!(rows.difference(&routes).collect::<Vec<_>>(), Vec::<&String>::new(), "rows without a route");
         for path in PAGES {
-            let path = path.replace("{code}", "sold-out");
+            let path = path.replace("{code}", "sold-out").replace("{file}", "console.js");
             assert!([200, 307].contains(&world.nobody().get(&path).await.status), "{path} is public");
         }
     }

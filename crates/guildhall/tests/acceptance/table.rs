@@ -301,7 +301,8 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Routes that stand outside the API's description, all public.
-pub(super) const PAGES: &[&str] = &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/errors/{code}"];
+pub(super) const PAGES: &[&str] =
+    &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/errors/{code}", "/console", "/console/", "/console/{file}"];
 
 const fn read(path: &'static str, may: May) -> Route {
     Route { method: "GET", path, may, done: 200, query: "", body: nothing }

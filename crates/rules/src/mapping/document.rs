@@ -152,12 +152,12 @@ impl Builder {
         if let Some(known) = self.zones.iter().position(|(zone, _)| zone == name) {
             return Some(known);
         }
-        match TimeZone::get(name) {
-            Ok(zone) => {
+        match crate::zone(name) {
+            Some(zone) => {
                 self.zones.push((name.to_owned(), zone));
                 Some(self.zones.len() - 1)
             }
-            Err(_) => self.faults.none(path, format!("{name:?} is no time zone: an IANA name as Asia/Seoul would be right")),
+            None => self.faults.none(path, format!("{name:?} is no time zone: an IANA name as Asia/Seoul would be right")),
         }
     }
 

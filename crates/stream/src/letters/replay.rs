@@ -210,6 +210,10 @@ fn read(source: &Source, place: &Place, offsets: &[i64]) -> Result<(Batch, Vec<i
         if (bounds.first..bounds.end).contains(offset) {
             log.seek(*offset)?;
             log.read(&mut one, &ReadLimit { records: 1, bytes: 1 }, READ_WAIT)?;
+            // A later record tells that this one is gone; none at all tells that the log does not answer.
+            if one.is_empty() {
+                return Err(Trouble::Unreachable(format!("{place} gave no record at offset {offset}")));
+            }
         }
         match one.iter().find(|record| record.offset == *offset) {
             Some(record) => records.push_cut(record.offset, record.appended_at, record.key, record.value, record.is_cut),

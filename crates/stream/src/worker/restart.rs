@@ -76,7 +76,7 @@ impl Again {
 
     pub(super) fn of(error: &Error) -> Again {
         let what = match error {
-            Error::Data { .. } => What::Fewer,
+            Error::Data { .. } | Error::Panicked(_) => What::Fewer,
             _ => What::Pause,
         };
         Again::new(error.to_string(), what)
@@ -132,7 +132,7 @@ impl Worker {
                 Ok(()) => self.follow(),
                 Err(broken) => broken,
             };
-            let broken = self.settle(broken);
+            let Some(broken) = self.settle(broken) else { return self.leave() };
             if self.committed != stood {
                 failures = 0;
             }
@@ -143,7 +143,8 @@ impl Worker {
                 Break::Again(again) => self.again(&again, &mut failures),
             };
         }
-        self.finish();
+        // It broke off before: what was read since the last checkpoint is not whole any more.
+        self.leave();
     }
 
     /// Takes the partition where that is needed, and goes to where the database stands.
@@ -181,14 +182,19 @@ impl Worker {
         }
     }
 
-    /// Waits for the checkpoint that is under way: where the next one begins depends on it.
-    fn settle(&mut self, broken: Break) -> Break {
+    /// Waits for the checkpoint that is under way: where the next one begins depends on it. None when it was told to stop and that
+    /// checkpoint failed: what was stepped behind it begins in the middle, and its offset would pass over what is not written.
+    fn settle(&mut self, broken: Break) -> Option<Break> {
         match (self.collect(true), broken) {
-            (Ok(()), broken) | (Err(Break::Again(_)), broken @ (Break::Lost | Break::Alarm { .. })) => broken,
-            // Told to stop, with a checkpoint that failed: the records are stepped again by whoever comes next.
-            (Err(_), Break::Stop) => Break::Stop,
-            (Err(of_checkpoint), _) => of_checkpoint,
+            (Ok(()), broken) | (Err(Break::Again(_)), broken @ (Break::Lost | Break::Alarm { .. })) => Some(broken),
+            (Err(_), Break::Stop) => None,
+            (Err(of_checkpoint), _) => Some(of_checkpoint),
         }
+    }
+
+    /// Ends without writing: whoever comes next steps the records again.
+    fn leave(&self) {
+        tracing::info!(place = %self.place, from = self.committed, "a partition is left at its last checkpoint");
     }
 
     /// Writes what was stepped before the end.

@@ -28,6 +28,47 @@ both_engines! {
         assert_eq!(outcome(&ground.db, KEYED, &campaigns).await, folded(KEYED, &campaigns, &ground.records().await));
     }
 
+    async fn a_worker_that_is_stopped_while_its_checkpoints_fail_passes_over_nothing(ground: &Ground) {
+        let campaigns = [campaign(10)];
+        ground.register(KEYED, &campaigns).await;
+        let stream = ground.stream().await;
+        ground.append(&plays(40, 4)).await;
+        ground.until_read().await;
+        // Nothing with a state can be written, offsets alone could.
+        ground.db.plain("alter table player_state rename to elsewhere").await.unwrap();
+        ground.append(&plays(40, 10)).await;
+        // By then each has failed some times, and pauses for longer than what follows takes.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        ground.db.plain("alter table elsewhere rename to player_state").await.unwrap();
+        stream.stop().await;
+        let stream = ground.stream().await;
+        ground.until_read().await;
+        stream.stop().await;
+        assert_eq!(outcome(&ground.db, KEYED, &campaigns).await, folded(KEYED, &campaigns, &ground.records().await));
+    }
+
+    async fn a_record_that_the_database_refuses_becomes_a_dead_letter_and_the_others_count(ground: &Ground) {
+        let campaigns = [campaign(10)];
+        ground.register(KEYED, &campaigns).await;
+        let refuses = match ground.db.engine() {
+            db::Engine::Sqlite => {
+                "create trigger refuses before insert on player_state when new.player = 'p7' begin select raise(abort, 'not that one'); end"
+            }
+            db::Engine::Postgres => "alter table player_state add constraint refuses check (player <> 'p7')",
+        };
+        ground.db.plain(refuses).await.unwrap();
+        let records = plays(40, 3);
+        let refused = records.iter().filter(|(key, _)| key == "p7").count();
+        assert_eq!(refused, 3);
+        let stream = ground.stream().await;
+        ground.append(&records).await;
+        ground.until_read().await;
+        stream.stop().await;
+        assert_eq!(crate::ground::letters(&ground.db).await, 3);
+        static PLAYERS: Statement = Statement::new("test.players", "select count(*) from player_state where game = $1");
+        assert_eq!(ground.db.fetch(&PLAYERS, &row![GAME], |row| row.int(0)).await.unwrap(), [39]);
+    }
+
     async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one(ground: &Ground) {
         ground.register(KEYED, &[campaign(10)]).await;
         ground.append(&plays(10, 2)).await;

@@ -224,3 +224,28 @@ fn days_are_the_campaigns() {
     let at = |text: &str| terms.day(text.parse().unwrap());
     assert_eq!(at("2026-11-21T18:59:59Z") + 1, at("2026-11-21T19:00:00Z"), "04:00 in Seoul");
 }
+
+#[test]
+fn days_begin_by_the_clock_also_when_it_is_put_forward_or_back() {
+    let zone = rules::zone("America/New_York").unwrap();
+    let terms = Terms { id: "c".to_owned(), budget: Budget::default(), zone, day_starts_min: 4 * 60 };
+    // 04:00 there is 08:00 UTC in summer and 09:00 in winter; the clock changes at 02:00 on these days.
+    for starts in ["2026-03-07T09:00:00Z", "2026-03-08T08:00:00Z", "2026-03-09T08:00:00Z", "2026-11-01T09:00:00Z", "2026-11-02T09:00:00Z"] {
+        let starts: Instant = starts.parse().unwrap();
+        assert_eq!(terms.day(starts.plus_us(-1)) + 1, terms.day(starts), "{starts}");
+        assert_eq!(terms.next_day(starts.plus_us(-1)), Some(starts));
+    }
+}
+
+#[test]
+fn what_a_days_budget_refused_is_tried_again_when_the_next_day_begins_and_what_a_total_refused_is_not() {
+    let auto = |budget| {
+        let (mut state, mut ids) = (state(budget, None), Counted::default());
+        let auto = ask(&state, 0, 0, Some(1), ClaimedBy::Auto);
+        claim(&mut state, &auto, Currency::POINTS, &mut ids, Instant(5)).unwrap_err();
+        state.promises[&key(0, 0, 1)].achievement.auto_at
+    };
+    let of_day = Budget { grants_per_day: Some(0), ..Budget::default() };
+    let total = Budget { grants_total: Some(0), ..Budget::default() };
+    assert_eq!((auto(of_day).map(|at| at > Instant(5)), auto(total)), (Some(true), None));
+}
