@@ -24,8 +24,8 @@ async function account(view, id) {
     h('p', { class: 'soft small' }, h('code', {}, one.user), ' · made ', moment(one.created_at)), may('operator') && one.state !== 'erased' ? gate(view, path, one) : null);
   const columns = [['when', row => moment(row.at)], ['why', row => row.reason], ['from or to', row => row.counterparty], ['amount', row => money(row.amount_minor, row.currency), 'num'], ['held after', row => money(row.balance_after_minor, row.currency), 'num']];
   const wallet = card('Wallet', table([['currency', row => row.currency], ['held', row => money(row.balance_minor, row.currency), 'num']], balances, 'Nothing was ever charged.'),
-    entries.map(page => table(columns, page.items, '')), may('operator') || may('points_provider') ? posting(view, path) : null);
-  return [h('div', { class: 'grid' }, about, card('Library', table([['product', row => row.name ?? `product ${row.product}`], ['since', row => moment(row.acquired_at ?? row.at)]], library.items, 'It owns nothing.'))), wallet,
+    entries.map(page => h('div', {}, h('h2', {}, 'The last entries'), table(columns, page.items, ''))), may('operator') || may('points_provider') ? posting(view, path) : null);
+  return [h('div', { class: 'grid' }, about, card('Library', table([['product', row => h('a', { href: `#/sales/${row.product}` }, row.name ?? `product ${row.product}`)], ['since', row => moment(row.acquired_at ?? row.at)]], library.items, 'It owns nothing.'))), wallet,
     card('What was done about it', table([['when', row => moment(row.at)], ['act', row => row.act], ['by', row => row.actor ?? 'the machine'], ['facts', row => h('code', {}, JSON.stringify(row.detail))]], noted.items, 'Nothing is noted.'))];
 }
 

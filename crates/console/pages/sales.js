@@ -65,7 +65,7 @@ async function copies(view, id) {
     await look();
   }, { name });
   if (!may('store_manager') && !may('operator')) return card('Copies', shown);
-  return card('Copies', shown, h('div', { class: 'grid' }, act('More copies', 'Register', change('POST', path), 'register'),
+  return card('Copies', shown, h('div', { class: 'small-forms' }, act('More copies', 'Register', change('POST', path), 'register'),
     act('Sold elsewhere', 'Take out', change('POST', `${path}/decrease`), 'decrease'), act('Back again', 'Put back', change('POST', `${path}/increase`), 'increase')));
 }
 

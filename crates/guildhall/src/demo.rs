@@ -105,6 +105,7 @@ fn invite(scene: &stage::Scene, teller: &Teller) {
     let (email, password) = (story::PLAYER_EMAIL, story::PASSWORD);
     let staff = story::STAFF_EMAIL;
     teller.chapter("Your turn");
+    teller.pair("console, for who runs the store", &format!("{url}/console/"));
     teller.pair("API, with every route to try", &format!("{url}/docs"));
     teller.pair("metrics", &format!("{url}/metrics"));
     teller.pair("mail", &scene.app.config.mail_dir().display().to_string());

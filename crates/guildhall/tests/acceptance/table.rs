@@ -295,14 +295,13 @@ pub(super) const ROUTES: &[Route] = &[
         204,
         |_| json!({ "old_password": PASSWORD, "new_password": "staple battery horse" }),
     ),
-    // An admin is not erased: the row's success is a player's, in a test of its own.
     write("DELETE", "/v1/accounts/me", May::Player, 409, |_| json!({ "password": "staple battery horse" })),
     write("DELETE", "/v1/sessions/current", May::Player, 204, nothing),
 ];
 
 /// Routes that stand outside the API's description, all public.
 pub(super) const PAGES: &[&str] =
-    &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/errors/{code}", "/console", "/console/", "/console/{file}"];
+    &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/errors/{code}", "/console/", "/console/{file}"];
 
 const fn read(path: &'static str, may: May) -> Route {
     Route { method: "GET", path, may, done: 200, query: "", body: nothing }
