@@ -41,15 +41,25 @@ static REFUNDS: Statement = Statement::new(
      order by f.id, i.product",
 );
 
+// Steps from one day with settlements to the one before by the index, then adds up those days: a page costs its days, not the table.
 static SETTLEMENTS: Statement = Statement::new(
     "payments.settlements",
-    "select settled_at / 86400000000, currency, count(*), cast(sum(amount) as bigint), cast(sum(refunded) as bigint)
+    "with recursive days (day, n) as (
+         select (select max(settled_at) from payment where settled_at is not null and settled_at < $1 * 86400000000) / 86400000000, cast(1 as bigint)
+         union all
+         select (select max(settled_at) from payment where settled_at is not null and settled_at < days.day * 86400000000) / 86400000000, n + 1
+         from days
+         where days.day is not null and n < cast($2 as bigint)
+     )
+     select settled_at / 86400000000, currency, count(*), cast(sum(amount) as bigint), cast(sum(refunded) as bigint)
      from payment
-     where settled_at is not null and settled_at / 86400000000 < $1
+     where settled_at is not null and settled_at >= (select min(day) from days) * 86400000000 and settled_at < $1 * 86400000000
      group by settled_at / 86400000000, currency
-     order by settled_at / 86400000000 desc, currency
-     limit $2",
+     order by settled_at / 86400000000 desc, currency",
 );
+const DAY_US: i64 = 24 * kernel::time::HOUR_US;
+/// A day that never comes: `i64::MAX` microseconds, in days, rounded down.
+const NO_DAY: i64 = i64::MAX / DAY_US;
 
 /// Pages by number go this deep; beyond it the cursor is the way.
 pub const PAGE_NUMBER_MAX: u32 = 1_000;
@@ -138,18 +148,27 @@ impl PaymentService {
         Ok(found.ok_or_else(|| Refusal::not_found("refund", id))?)
     }
 
-    /// What was settled, a row per day and currency, newest first.
+    /// What was settled, a row per day and currency, newest first; `size` counts days.
     pub async fn settlements(&self, after: Option<&Cursor>, size: Option<u32>) -> Result<Page<Settlement>, Error> {
         let size = page::size(size)?;
-        let below = after.map_or(Ok(i64::MAX), Cursor::number)?;
+        let below = after.map_or(Ok(NO_DAY), Cursor::number)?.clamp(-NO_DAY, NO_DAY);
         let settlement = |row: &Row| {
             let (day, paid_minor, refunded_minor) = (row.int(0)?, row.int(3)?, row.int(4)?);
-            let day_start = kernel::Instant(day * 24 * kernel::time::HOUR_US);
+            let day_start = kernel::Instant(day * DAY_US);
             let (currency, payments, net_minor) = (row.parsed(1)?, row.int(2)?, paid_minor - refunded_minor);
             Ok(Settlement { day, day_start, currency, payments, paid_minor, refunded_minor, net_minor })
         };
         let rows = self.db.fetch(&SETTLEMENTS, &row![below, size + 1], settlement).await?;
-        Ok(Page::cut(rows, size, |settlement| Cursor::of(settlement.day)))
+        let mut days: Vec<Vec<Settlement>> = Vec::new();
+        for row in rows {
+            match days.last_mut().filter(|day| day[0].day == row.day) {
+                Some(day) => day.push(row),
+                None => days.push(vec![row]),
+            }
+        }
+        // A day's currencies stay together.
+        let page = Page::cut(days, size, |day| Cursor::of(day[0].day));
+        Ok(Page { items: page.items.into_iter().flatten().collect(), next: page.next })
     }
 
     async fn gather(&self, statement: &'static Statement, arguments: &[db::Value<'_>]) -> Result<BTreeMap<PaymentId, Payment>, Error> {

@@ -286,22 +286,6 @@ both_engines! {
         player.get(&format!("/v1/payments/{}", PaymentId::new())).await.refused("not-found");
         player.get("/v1/payments/7").await.refused("bad-path");
     }
-
-    async fn payments_are_settled_once_their_refund_window_is_over(world: &World) {
-        let product = world.product("Castle", 599).await;
-        let player = world.player().await;
-        world.charge(&player, 10_000).await;
-        let receipt = player.post("/v1/payments/buy", json!({ "products": [product] })).await.expect(201);
-        assert_eq!(world.app.payments.settle().await.unwrap(), 0);
-        world.wait_s(8 * 24 * 3600);
-        assert_eq!(world.app.payments.settle().await.unwrap(), 1);
-        assert_eq!(world.app.payments.settle().await.unwrap(), 0, "it repeats nothing");
-        let player = world.as_person(player.id, web::Roles::default());
-        player.post(&format!("/v1/payments/{}/refunds", receipt["payment"].as_str().unwrap()), json!({})).await.refused("not-refundable");
-        let operator = world.person(&[web::Role::Operator]).await;
-        let settled = operator.get("/v1/settlements").await.expect(200);
-        assert_eq!((&settled["items"][0]["payments"], &settled["items"][0]["net_minor"]), (&json!(1), &json!(7_787)));
-    }
 }
 
 async fn concurrently(player: &Person, elsewhere: &str, path: &str, times: usize) -> Vec<u16> {
