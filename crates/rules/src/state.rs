@@ -294,19 +294,27 @@ impl PlayerState {
         }
     }
 
-    /// The id of a campaign's scope; a new one if there is room for it.
-    pub(crate) fn scope(&mut self, number: u32, value: &str, max: u8) -> Option<u8> {
+    /// The id of a campaign's scope; a new one if there is room for it. Where all ids are taken, one of a campaign that is not in force
+    /// any more is taken again, and what was remembered of that campaign goes.
+    pub(crate) fn scope(&mut self, number: u32, value: &str, max: u8, is_in_force: impl Fn(u32) -> bool) -> Option<u8> {
         let hash = scope_hash(value);
         if let Some(id) = self.scope_id(number, hash) {
             return Some(id);
         }
         let of_campaign = self.scopes.iter().filter(|scope| scope.number == number).count();
-        if of_campaign >= usize::from(max) || self.scopes.len() >= usize::from(u8::MAX) {
+        if of_campaign >= usize::from(max) {
             return None;
         }
         let end = value.floor_char_boundary(crate::campaign::limits::SCOPE_TEXT_MAX);
-        self.scopes.push(Scope { number, hash, text: value[..end].into() });
-        u8::try_from(self.scopes.len()).ok()
+        let scope = Scope { number, hash, text: value[..end].into() };
+        if self.scopes.len() < usize::from(u8::MAX) {
+            self.scopes.push(scope);
+            return u8::try_from(self.scopes.len()).ok();
+        }
+        let place = self.scopes.iter().position(|scope| !is_in_force(scope.number))?;
+        self.remove_campaign(self.scopes[place].number, |_| true);
+        self.scopes[place] = scope;
+        u8::try_from(place + 1).ok()
     }
 
     pub(crate) fn scope_id(&self, number: u32, hash: u32) -> Option<u8> {
@@ -344,4 +352,25 @@ fn halves(id: u64) -> (u32, u32) {
 /// 30 bits that stand for a scope's value in keys.
 pub(crate) fn scope_hash(value: &str) -> u32 {
     u32::try_from(xxhash_rust::xxh3::xxh3_64(value.as_bytes()) >> 34).expect("30 bits fit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_player_of_many_campaigns_finds_room_for_scopes_in_those_that_are_over() {
+        let mut state = PlayerState::default();
+        for campaign in 1..=51 {
+            for scope in ["a", "b", "c", "d", "e"] {
+                let id = state.scope(campaign, scope, 5, |_| true).unwrap();
+                state.set(Head::goal(campaign, 0).scoped(id).tagged(Tag::Value), 0, 1);
+            }
+        }
+        assert_eq!(state.scope(52, "a", 5, |_| true), None, "all are in force");
+        let id = state.scope(52, "a", 5, |number| number > 3).unwrap();
+        assert_eq!(state.scope(52, "a", 5, |_| true), Some(id));
+        assert_eq!((state.scope_id(1, scope_hash("a")), state.cells.len()), (None, 50 * 5), "what was remembered of the first is gone");
+        assert!(state.scope_id(2, scope_hash("a")).is_some(), "the others are as they were");
+    }
 }

@@ -41,7 +41,8 @@ impl Turn<'_> {
             }
             _ => return Err(Why::NoScope),
         };
-        self.state.scope(track.number, value, max).ok_or(Why::NoScope)
+        let is_in_force = |number| self.plan.tracks.iter().any(|track| track.number == number);
+        self.state.scope(track.number, value, max, is_in_force).ok_or(Why::NoScope)
     }
 
     /// Sees to it that the player's cells are of the campaign's lineage; those of an earlier one are dropped.

@@ -8,7 +8,7 @@ use crate::checkpoint::{Part, survives, write};
 use crate::partitions::Place;
 use crate::record::{Batch, ReadLimit};
 use crate::source::{Source, Trouble};
-use crate::stepper::{From, Stepper};
+use crate::stepper::{From, Stepper, Tally};
 use campaigns::LiveGame;
 use db::{Column, Command, Db, Error, Meta, Rank, Rows, Statement, Tx, crash, row};
 use kernel::{GameId, Instant, Outcome};
@@ -75,6 +75,10 @@ pub(crate) enum Replayed {
         fitted: u64,
         /// Kept, with their new reasons.
         unfit: u64,
+        /// Events of those that fitted which count for goals now.
+        counted: u64,
+        /// Events which came too late to count: their players' later records were read meanwhile.
+        too_late: u64,
     },
     /// The game's mapping or campaigns changed: try again.
     PlanMoved,
@@ -121,7 +125,7 @@ async fn replay(tx: &mut Tx<'_>, again: &Again) -> Result<Replayed, Error> {
     for record in again.records.iter().filter(|record| asked.contains(&record.offset)) {
         records.push_cut(record.offset, record.appended_at, record.key, record.value, record.is_cut);
     }
-    let Some(letters) = step(tx, again, &records).await? else { return Ok(Replayed::Failed) };
+    let Some((letters, tally)) = step(tx, again, &records).await? else { return Ok(Replayed::Failed) };
     let unfit: BTreeMap<i64, (&str, &str)> = letters.kept.iter().map(|one| (one.offset, (one.reason, one.detail.as_str()))).collect();
     let settled = asked.iter().map(|offset| match unfit.get(offset) {
         Some((reason, detail)) => (*offset, "kept", Some(*reason), Some(*detail)),
@@ -132,11 +136,12 @@ async fn replay(tx: &mut Tx<'_>, again: &Again) -> Result<Replayed, Error> {
         row![again.place.topic.as_ref(), again.place.partition, offset, state, reason, detail]
     });
     tx.write(&SETTLE, rows).await?;
-    Ok(Replayed::Done { fitted: (records.len() - unfit.len()) as u64, unfit: unfit.len() as u64 })
+    let Tally { counted, too_late, .. } = tally;
+    Ok(Replayed::Done { fitted: (records.len() - unfit.len()) as u64, unfit: unfit.len() as u64, counted, too_late })
 }
 
 /// Steps the records over the states as they are, and writes what came of it but for the letters.
-async fn step(tx: &mut Tx<'_>, again: &Again, records: &Batch) -> Result<Option<Letters>, Error> {
+async fn step(tx: &mut Tx<'_>, again: &Again, records: &Batch) -> Result<Option<(Letters, Tally)>, Error> {
     let Some(mut stepper) = Stepper::new(&again.live) else { return Ok(None) };
     let poisoned = BTreeMap::new();
     let from = From { topic: &again.place.topic, partition: again.place.partition, poisoned: &poisoned };
@@ -152,7 +157,7 @@ async fn step(tx: &mut Tx<'_>, again: &Again, records: &Batch) -> Result<Option<
     let (snapshot, gathered) = stepper.take();
     let part = Part { live: &again.live, number: i64::from(again.place.partition), gathered: &gathered };
     write(tx, &[(&again.live.game, &snapshot)], &[part]).await?;
-    Ok(Some(gathered.letters))
+    Ok(Some((gathered.letters, gathered.tally)))
 }
 
 /// Replays dead letters that were asked for, until none is left or they cannot be replayed now.
@@ -173,9 +178,9 @@ pub(crate) async fn round(inner: &Arc<Inner>) -> Result<(), Error> {
                 Err(panic) => return Err(Error::Panicked(panic.to_string())),
             };
             match inner.replay.send(Meta::ours("stream.replay"), Again { live, place: place.clone(), records, gone }).await? {
-                Replayed::Done { fitted, unfit } => {
+                Replayed::Done { fitted, unfit, counted, too_late } => {
                     is_moved = true;
-                    tracing::info!(%place, fitted, unfit, "dead letters were replayed");
+                    tracing::info!(%place, fitted, unfit, counted, too_late, "dead letters were replayed");
                 }
                 Replayed::PlanMoved => {}
                 Replayed::Failed => tracing::error!(%place, "dead letters cannot be replayed: stepping them fails"),

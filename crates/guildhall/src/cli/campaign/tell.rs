@@ -116,6 +116,9 @@ pub(super) fn explain(shown: &Value, json: bool) {
         shown["events_total"],
         shown["log"]["records"]
     );
+    if shown["log"]["complete"] == false {
+        println!("  not the whole log: {} ended it", text(&shown["log"]["ended_by"]));
+    }
     for event in items(&shown["events"]) {
         println!("{}  {} × {}  {}", text(&event["at"]), text(&event["kind"]), event["amount"], text(&event["verdict"]));
         for goal in items(&event["goals"]) {
