@@ -173,11 +173,9 @@ fn read<'m>(
     next: &mut i64,
     gap_max: i64,
 ) -> Result<Option<i64>, Trouble> {
-    let (until, mut gap_max) = (std::time::Instant::now() + wait, gap_max);
-    let mut found = false;
+    let until = std::time::Instant::now() + wait;
+    let (mut wait, mut gap_max) = (wait, gap_max);
     while !limit.is_reached(batch) {
-        // Trouble that passes is not the end of what there is: only a record ends the wait.
-        let wait = if found { Duration::ZERO } else { until.saturating_duration_since(std::time::Instant::now()) };
         match poll(wait) {
             None => return Ok(None),
             Some(Ok(message)) => {
@@ -192,9 +190,13 @@ fn read<'m>(
                 *next = message.offset() + 1;
                 let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
                 batch.push(message.offset(), appended_at(message.timestamp()), key, value);
-                found = true;
+                wait = Duration::ZERO;
             }
-            Some(Err(error)) => pass_over(&error)?,
+            Some(Err(error)) => {
+                pass_over(&error)?;
+                // Trouble that passes is not the end of what there is: a record is waited for as long as was asked for.
+                wait = wait.min(until.saturating_duration_since(std::time::Instant::now()));
+            }
         }
     }
     Ok(None)
