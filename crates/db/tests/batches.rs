@@ -121,7 +121,7 @@ async fn facts(db: Db) {
 
     let answers = send_all(&queue, "bad", (1..=40).map(|n| if n == 17 { -1 } else { n })).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "one input that cannot be stored fails alone");
-    assert!(matches!(answers[16], Err(Error::Broken(_))));
+    assert!(matches!(answers[16], Err(Error::Data { .. })));
     assert_eq!(count(&db, "bad").await, 39);
 
     let answers = send_all(&queue, "panic", (1..=20).map(|n| if n == 3 { 666 } else { n })).await;
@@ -223,7 +223,7 @@ async fn lookups(db: Db) {
     assert!(send_all(&queue, "one", [4]).await[0].is_ok());
     assert_eq!(asked.ask("one".to_owned()).await.unwrap(), [1, 2, 3, 4], "nothing is kept");
     for _ in 0..4 {
-        assert!(matches!(asked.ask("beast".to_owned()).await, Err(Error::Broken(_))), "a panic is told");
+        assert!(matches!(asked.ask("beast".to_owned()).await, Err(Error::Panicked(_))), "a panic is told");
     }
     assert_eq!(asked.ask("two".to_owned()).await.unwrap(), [1, 2, 3], "and ends nothing");
     db.close().await;

@@ -272,7 +272,7 @@ impl Worker {
         stepper.gathered.tally.loaded += players.len() as u64;
         if !players.is_empty() {
             let loads = self.shared.loads.ask(PlayersOf { game: self.game.clone(), players });
-            let loaded = self.shared.runtime.block_on(loads).map_err(|error| Break::Again(Again::of(&error)))?;
+            let loaded = self.shared.runtime.block_on(loads).map_err(|error| Break::Again(Again::unreachable(error.to_string())))?;
             let states = loaded.iter().map(|one| (one.player.as_str(), one.version, one.state.as_slice()));
             stepper.players.admit(states).map_err(|error| unreadable_state(&unreadable(&error)))?;
         }

@@ -74,6 +74,7 @@ impl Again {
         Again::new(why, What::Pause)
     }
 
+    /// A checkpoint failed: what the database cannot store is some record's fault, all else is not.
     pub(super) fn of(error: &Error) -> Again {
         let what = match error {
             Error::Data { .. } | Error::Panicked(_) => What::Fewer,
@@ -165,7 +166,7 @@ impl Worker {
         let log = self.log.bounds().map_err(super::trouble)?;
         let want = Want { place: self.place.clone(), game: self.game.clone(), log, mine: self.epoch };
         let claims = self.shared.claims.send(Meta::ours("stream.claim"), want);
-        match self.shared.runtime.block_on(claims).map_err(|error| Break::Again(Again::of(&error)))? {
+        match self.shared.runtime.block_on(claims).map_err(|error| Break::Again(Again::unreachable(error.to_string())))? {
             Claimed::Ours { epoch, next } => {
                 // States kept under the epoch before may have been written by whoever had the partition meanwhile.
                 if self.epoch.is_none_or(|mine| mine + 1 != epoch) {
