@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::KafkaOptions;
 use tokio::task::JoinHandle;
 
 /// What another process changed in the catalogue is seen within this time.
@@ -290,8 +291,9 @@ pub(crate) async fn start_outbox(
         sinks.push((events(), Arc::new(EventsFile::new(file))));
     }
     if !config.outbox.kafka_topic.is_empty() {
-        let topic = KafkaTopic::new(&config.kafka.brokers, &config.outbox.kafka_topic).map_err(Error::Broken)?;
-        sinks.push((events(), Arc::new(topic)));
+        let brokers = &config.kafka.brokers;
+        let producer = KafkaOptions::new(brokers).producer().map_err(|trouble| Error::Broken(trouble.to_string()))?;
+        sinks.push((events(), Arc::new(KafkaTopic::new(producer, brokers, &config.outbox.kafka_topic))));
     }
     sinks.push((Follow::topics(), Arc::new(Follow::new(campaigns))));
     sinks.push((Webhooks::topics(), Arc::new(webhooks.clone())));

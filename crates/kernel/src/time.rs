@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// Microseconds of 24 hours.
+pub const DAY_US: i64 = 24 * HOUR_US;
 /// Microseconds of an hour.
 pub const HOUR_US: i64 = 3_600_000_000;
 /// Microseconds of a second.

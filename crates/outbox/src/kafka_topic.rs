@@ -4,12 +4,8 @@
 use crate::{Outgoing, Sink};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
-
-/// What Kafka does not take within this time has failed; below the 30 seconds that a sink has.
-const DELIVERY_MAX_MS: &str = "20000";
 
 /// Produces events to a topic, with the aggregate as key and the JSON of an [`Outgoing`] as value. The header `topic` says what kind of
 /// event it is, so that readers may pass over a record without parsing it. After a crash a record may come twice: readers dedupe by `id`.
@@ -20,30 +16,9 @@ pub struct KafkaTopic {
 }
 
 impl KafkaTopic {
-    /// A topic of the brokers `HOST:PORT`, several between commas. Nobody is asked yet.
-    ///
-    /// # Errors
-    /// The brokers' addresses are none.
-    pub fn new(brokers: &str, topic: &str) -> Result<KafkaTopic, String> {
-        let settings = [
-            ("bootstrap.servers", brokers),
-            ("client.id", "guildhall-outbox"),
-            // A record counts as taken when every replica in sync has it, and a repeat by the client is recognised.
-            ("acks", "all"),
-            ("enable.idempotence", "true"),
-            ("linger.ms", "2"),
-            ("compression.codec", "lz4"),
-            // As the Java clients choose, so that others who write to the topic meet the same partitions.
-            ("partitioner", "murmur2_random"),
-            ("delivery.timeout.ms", DELIVERY_MAX_MS),
-            ("reconnect.backoff.max.ms", "1000"),
-        ];
-        let mut config = ClientConfig::new();
-        for (name, value) in settings {
-            config.set(name, value);
-        }
-        let producer = config.create().map_err(|e| format!("kafka {brokers}: {e}"))?;
-        Ok(KafkaTopic { producer, brokers: brokers.to_owned(), topic: topic.to_owned() })
+    /// A topic, with the producer of its cluster, which answers within the 30 seconds that a sink has; `brokers` are for people.
+    pub fn new(producer: FutureProducer, brokers: &str, topic: &str) -> KafkaTopic {
+        KafkaTopic { producer, brokers: brokers.to_owned(), topic: topic.to_owned() }
     }
 
     fn produce(&self, outgoing: &Outgoing) -> Result<DeliveryFuture, String> {

@@ -5,6 +5,7 @@ use crate::model::Payment;
 use crate::rows;
 use crate::views::{PaymentView, RefundView};
 use db::{Error, Row, Statement, row};
+use kernel::time::DAY_US;
 use kernel::{Currency, Cursor, Page, PaymentId, ProductId, RefundId, Refusal, UserId, Uuid, page};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,7 +58,6 @@ static SETTLEMENTS: Statement = Statement::new(
      group by settled_at / 86400000000, currency
      order by settled_at / 86400000000 desc, currency",
 );
-const DAY_US: i64 = 24 * kernel::time::HOUR_US;
 /// A day that never comes: `i64::MAX` microseconds, in days, rounded down.
 const NO_DAY: i64 = i64::MAX / DAY_US;
 

@@ -4,11 +4,10 @@ use crate::model::{Payment, PaymentState, Refund, RefundState};
 use crate::policy::{Policy, RefundMode};
 use crate::state::State;
 use crate::views::{RefundView, RefusedItem};
+use kernel::time::DAY_US;
 use kernel::{Code, Instant, Money, Outcome, PaymentId, ProductId, RefundId, Refusal, UserId};
 use library::Source;
 use std::collections::BTreeSet;
-
-const DAY_US: i64 = 24 * kernel::time::HOUR_US;
 
 /// Asks for a refund of some items, or of all. What is eligible is refunded, the rest is listed with reasons;
 /// refused when nothing is. In `immediate` mode it is completed in the same step.

@@ -23,7 +23,7 @@ both_engines! {
     }
 
     async fn settlements_are_paged_by_days_whose_currencies_stay_together(world: &World) {
-        let day = |number: i64| number * 24 * kernel::time::HOUR_US;
+        let day = |number: i64| number * kernel::time::DAY_US;
         let product = world.product("Castle", 599).await;
         let player = world.player().await;
         world.charge(&player, 10_000).await;

@@ -6,10 +6,8 @@ use crate::campaign::{HourMinute, Per, Period, Slot, Unit, Weekday};
 use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span as JiffSpan, Timestamp};
+use kernel::time::{DAY_US, HOUR_US};
 use std::sync::Arc;
-
-const HOUR_US: i64 = kernel::time::HOUR_US;
-const DAY_US: i64 = 24 * HOUR_US;
 
 /// The zone of that IANA name, as the program knows it wherever it runs.
 pub fn zone(name: &str) -> Option<TimeZone> {
@@ -263,12 +261,7 @@ impl Calendars {
 
     /// The day the campaign starts in, counted from 1970-01-01.
     fn first_day(&self, starts_at: HourMinute) -> i64 {
-        let local = self.zone.to_datetime(timestamp(self.starts));
-        let mut day = number(local.date());
-        while day_start(&self.zone, day, starts_at) > self.starts {
-            day -= 1;
-        }
-        day
+        day_of(&self.zone, starts_at, self.starts)
     }
 
     fn slots(&self, slots: &[Slot], rounds: usize) -> Arc<[(i64, i64)]> {
@@ -293,8 +286,17 @@ impl Calendars {
     }
 }
 
-/// When a day begins. A time the clock skips is the moment it skips to; of a time it shows twice it is the first.
-fn day_start(zone: &TimeZone, day: i64, starts_at: HourMinute) -> i64 {
+/// The day of a moment in Unix microseconds, counted from 1970-01-01: the last that has begun by then.
+pub fn day_of(zone: &TimeZone, starts_at: HourMinute, at: i64) -> i64 {
+    let mut day = number(zone.to_datetime(timestamp(at)).date());
+    while day_start(zone, day, starts_at) > at {
+        day -= 1;
+    }
+    day
+}
+
+/// When a day begins, in Unix microseconds. A time the clock skips is the moment it skips to; of a time it shows twice it is the first.
+pub fn day_start(zone: &TimeZone, day: i64, starts_at: HourMinute) -> i64 {
     let (hour, minute) = (starts_at.minutes / 60, starts_at.minutes % 60);
     let date = Date::constant(1970, 1, 1).saturating_add(JiffSpan::new().days(day));
     let local = date.at(i8::try_from(hour).expect("an hour"), i8::try_from(minute).expect("a minute"), 0, 0);

@@ -15,7 +15,7 @@ mod samples;
 mod state;
 mod step;
 
-pub use calendar::zone;
+pub use calendar::{day_of, day_start, zone};
 pub use campaign::{Campaign, same_shape};
 pub use control::{Control, control};
 pub use event::{Event, Fault, Value};

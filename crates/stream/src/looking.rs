@@ -143,9 +143,7 @@ impl Part {
         self.next = last.offset + 1;
         Ok(true)
     }
-}
 
-impl Part {
     /// Whether a log that has an end gave nothing before it.
     fn is_short(&self) -> bool {
         self.at >= self.batch.len() && self.next < self.end && self.end < i64::MAX

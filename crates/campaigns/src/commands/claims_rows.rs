@@ -167,8 +167,12 @@ fn achievement(row: &Row<'_>) -> Result<(Key, Achievement), Error> {
 
 pub(crate) fn terms(version: &Version) -> Terms {
     let campaign = &version.campaign;
-    let day_starts_min = i64::from(campaign.day_starts_at.minutes);
-    Terms { id: campaign.id.clone(), budget: campaign.budget.unwrap_or_default(), zone: version.zone.clone(), day_starts_min }
+    Terms {
+        id: campaign.id.clone(),
+        budget: campaign.budget.unwrap_or_default(),
+        zone: version.zone.clone(),
+        day_starts_at: campaign.day_starts_at,
+    }
 }
 
 /// The rewards are those of the version that judged; the deadline is that of the version in force, as an extended campaign says it,

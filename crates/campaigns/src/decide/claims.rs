@@ -2,21 +2,18 @@
 //! The gates of the linked accounts are held; achievements, library rows, wallets and budgets are locked.
 
 use crate::model::{Achievement, Claim, ClaimState, ClaimView, ClaimedBy, FulfilBy, GoalClaims, Granted, Key, RefusedClaim};
-use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
-use kernel::time::{HOUR_US, SECOND_US};
+use kernel::time::{DAY_US, SECOND_US};
 use kernel::{ClaimId, Code, Currency, FulfilmentId, GameId, Instant, Money, Outcome, Refusal, UserId};
 use library::{Library, Source};
-use rules::campaign::{Budget, Reward};
+use rules::campaign::{Budget, HourMinute, Reward};
 use std::collections::{BTreeMap, BTreeSet};
 use wallet::{Posting, Wallets};
 
-/// Days are counted from it.
-const EPOCH: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
 /// The day that stands for the whole campaign in budgets.
 pub const WHOLE: i64 = -1;
 /// Tries without being asked are this far apart at most.
-const RETRY_MAX_US: i64 = 24 * HOUR_US;
+const RETRY_MAX_US: i64 = DAY_US;
 /// After the first one that was refused.
 const RETRY_MIN_US: i64 = 60 * SECOND_US;
 
@@ -51,24 +48,19 @@ pub struct Terms {
     pub budget: Budget,
     /// Whose days count.
     pub zone: TimeZone,
-    /// When its days begin, in minutes after midnight.
-    pub day_starts_min: i64,
+    /// When its days begin.
+    pub day_starts_at: HourMinute,
 }
 
 impl Terms {
     /// The day of a moment, in days since 1970.
     pub fn day(&self, now: Instant) -> i64 {
-        let days = |date: jiff::civil::Date| i64::from((date - EPOCH).get_days());
-        // Minutes are taken from what the clock shows: a day in which it is put forward is shorter, and begins at the same time.
-        let civil = jiff::Timestamp::from_microsecond(now.0).map(|at| at.to_zoned(self.zone.clone()).datetime());
-        civil.and_then(|civil| civil.checked_sub(self.day_starts_min.minutes())).map_or(0, |civil| days(civil.date()))
+        rules::day_of(&self.zone, self.day_starts_at, now.0)
     }
 
-    /// When the day after that of a moment begins; none beyond the calendar.
-    fn next_day(&self, now: Instant) -> Option<Instant> {
-        let date = EPOCH.checked_add((self.day(now) + 1).days()).ok()?;
-        let civil = date.to_datetime(jiff::civil::Time::midnight()).checked_add(self.day_starts_min.minutes()).ok()?;
-        Some(Instant(self.zone.to_timestamp(civil).ok()?.as_microsecond()))
+    /// When the day after that of a moment begins.
+    fn next_day(&self, now: Instant) -> Instant {
+        Instant(rules::day_start(&self.zone, self.day(now) + 1, self.day_starts_at))
     }
 
     /// The rows a grant is taken from, each with its limit if it has one. A row without a limit is kept all the same:
@@ -369,7 +361,7 @@ pub fn reference(claim: ClaimId, place: usize) -> String {
 fn put_off(state: &mut State, key: &Key, refusal: &Refusal, now: Instant) -> bool {
     let next = match refusal.code {
         Code::BudgetSpent if refusal.facts.as_ref().is_some_and(|facts| facts["per_day"] == true) => {
-            state.terms.get(&(key.game.clone(), key.number)).and_then(|terms| terms.next_day(now))
+            state.terms.get(&(key.game.clone(), key.number)).map(|terms| terms.next_day(now))
         }
         // Waiting mends none of them; where a budget is raised later, it can still be claimed by hand.
         Code::ClaimExpired | Code::BudgetSpent | Code::WrongState => None,

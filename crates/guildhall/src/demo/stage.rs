@@ -68,7 +68,7 @@ impl Stage {
 
 /// The settings as anywhere else, but on a database of the demo's own.
 fn config(settings: &Settings, demo: &Demo, folder: &Path) -> Result<Config, String> {
-    for (given, flag) in [(settings.data.is_some(), "--data"), (settings.db.is_some(), "--db")] {
+    for (given, flag) in [(settings.data.is_some(), "--data"), (settings.db.is_some(), "--db"), (settings.kafka.is_some(), "--kafka")] {
         if given {
             return Err(format!(
                 "{flag} is not for the demo, which works in a temporary folder: `guildhall serve {flag} …` would be right"

@@ -15,8 +15,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// A line that Kafka does not take within this time is given up.
-const DELIVERY_MAX_MS: &str = "20000";
 /// While the producer's queue is full, it is tried again after this long.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -37,24 +35,7 @@ impl Intake {
     pub(crate) fn new(source: &Source, options: &Options) -> Result<Intake, Trouble> {
         let to = match source {
             Source::Embedded(broker) => To::Embedded(broker.clone()),
-            Source::Kafka(kafka) => {
-                let mut config = kafka.client();
-                let settings = [
-                    ("enable.idempotence", "true"),
-                    ("acks", "all"),
-                    ("linger.ms", "5"),
-                    ("compression.codec", "lz4"),
-                    // As the Java clients choose, so that a player's records meet in one partition whoever sends them.
-                    ("partitioner", "murmur2_random"),
-                    ("delivery.timeout.ms", DELIVERY_MAX_MS),
-                    ("queue.buffering.max.kbytes", "32768"),
-                ];
-                for (name, value) in settings {
-                    config.set(name, value);
-                }
-                kafka.further(&mut config);
-                To::Kafka(config.create().map_err(|e| Trouble::Unreachable(e.to_string()))?)
-            }
+            Source::Kafka(kafka) => To::Kafka(kafka.producer()?),
         };
         Ok(Intake { to, round: AtomicU32::new(0), requests: Arc::new(Semaphore::new(options.intake.requests_max.max(1))) })
     }

@@ -13,6 +13,7 @@ use kernel::Instant;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::producer::FutureProducer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, Timestamp};
 use std::collections::BTreeMap;
@@ -49,6 +50,30 @@ impl KafkaOptions {
         config
     }
 
+    /// A producer whose records count as taken when every replica in sync has them, and whose own repeats are recognised. What is not
+    /// taken within 20 seconds has failed.
+    ///
+    /// # Errors
+    /// The settings are not what librdkafka takes; nobody is asked yet.
+    pub fn producer(&self) -> Result<FutureProducer, Trouble> {
+        let mut config = self.client();
+        let settings = [
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("linger.ms", "5"),
+            ("compression.codec", "lz4"),
+            // As the Java clients choose, so that a key's records meet in one partition whoever sends them.
+            ("partitioner", "murmur2_random"),
+            ("delivery.timeout.ms", "20000"),
+            ("queue.buffering.max.kbytes", "32768"),
+        ];
+        for (name, value) in settings {
+            config.set(name, value);
+        }
+        self.further(&mut config);
+        config.create().map_err(|e| unreachable(&e))
+    }
+
     fn consumer(&self) -> ClientConfig {
         let mut config = self.client();
         let settings = [
@@ -73,7 +98,7 @@ impl KafkaOptions {
         config
     }
 
-    pub(crate) fn further(&self, config: &mut ClientConfig) {
+    fn further(&self, config: &mut ClientConfig) {
         for (name, value) in &self.settings {
             config.set(name, value);
         }

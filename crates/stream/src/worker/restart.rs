@@ -200,7 +200,7 @@ impl Worker {
 
     /// Writes what was stepped before the end.
     fn finish(&mut self) {
-        if !(self.gathering.is_empty() && self.unwritten.is_none()) && self.writing.is_none() {
+        if !(self.gathering.is_empty() && self.unwritten.is_none()) {
             self.start_checkpoint(true);
         }
         if let Err(Break::Again(again)) = self.collect(true) {

@@ -4,12 +4,12 @@
 use super::model::Usage;
 use db::statistics::Histogram;
 use kernel::Instant;
+use kernel::time::DAY_US;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Days whose counts are kept.
 pub(super) const KEPT_DAYS: i64 = 90;
-const DAY_US: i64 = 24 * kernel::time::HOUR_US;
 
 /// What counts belong to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

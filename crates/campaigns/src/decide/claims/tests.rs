@@ -5,7 +5,6 @@ use kernel::{KeyId, ProductId, Uuid};
 use proptest::prelude::*;
 
 const GAME: &str = "kart";
-const DAY_US: i64 = 24 * HOUR_US;
 
 #[derive(Default)]
 struct Counted(u128);
@@ -47,7 +46,7 @@ fn rewards(goal: u16) -> Vec<Reward> {
 }
 
 fn state(budget: Budget, deadline: Option<Instant>) -> State {
-    let terms = Terms { id: "c".to_owned(), budget, zone: TimeZone::UTC, day_starts_min: 0 };
+    let terms = Terms { id: "c".to_owned(), budget, zone: TimeZone::UTC, day_starts_at: HourMinute::default() };
     let mut state = State { terms: [((game(), 1), terms)].into(), ..State::default() };
     for (player, goal, n) in (0..3).flat_map(|player| (0..4).flat_map(move |goal| (1..3).map(move |n| (player, goal, n)))) {
         let achievement = Achievement { version: 1, achieved_at: Instant(0), attempts: 0, auto_at: Some(Instant(0)) };
@@ -220,7 +219,7 @@ fn a_refused_claim_that_nobody_asked_for_is_put_off_longer_each_time() {
 #[test]
 fn days_are_the_campaigns() {
     let seoul = TimeZone::get("Asia/Seoul").unwrap();
-    let terms = Terms { id: "c".to_owned(), budget: Budget::default(), zone: seoul, day_starts_min: 4 * 60 };
+    let terms = Terms { id: "c".to_owned(), budget: Budget::default(), zone: seoul, day_starts_at: HourMinute { minutes: 4 * 60 } };
     let at = |text: &str| terms.day(text.parse().unwrap());
     assert_eq!(at("2026-11-21T18:59:59Z") + 1, at("2026-11-21T19:00:00Z"), "04:00 in Seoul");
 }
@@ -228,13 +227,18 @@ fn days_are_the_campaigns() {
 #[test]
 fn days_begin_by_the_clock_also_when_it_is_put_forward_or_back() {
     let zone = rules::zone("America/New_York").unwrap();
-    let terms = Terms { id: "c".to_owned(), budget: Budget::default(), zone, day_starts_min: 4 * 60 };
+    let terms = Terms { id: "c".to_owned(), budget: Budget::default(), zone, day_starts_at: HourMinute { minutes: 4 * 60 } };
     // 04:00 there is 08:00 UTC in summer and 09:00 in winter; the clock changes at 02:00 on these days.
     for starts in ["2026-03-07T09:00:00Z", "2026-03-08T08:00:00Z", "2026-03-09T08:00:00Z", "2026-11-01T09:00:00Z", "2026-11-02T09:00:00Z"] {
         let starts: Instant = starts.parse().unwrap();
         assert_eq!(terms.day(starts.plus_us(-1)) + 1, terms.day(starts), "{starts}");
-        assert_eq!(terms.next_day(starts.plus_us(-1)), Some(starts));
+        assert_eq!(terms.next_day(starts.plus_us(-1)), starts);
     }
+    // Half past one comes twice on the last day of summer time: the day begins with the first, and ten past one after it is within it.
+    let terms = Terms { day_starts_at: HourMinute { minutes: 90 }, ..terms };
+    let at = |text: &str| terms.day(text.parse().unwrap());
+    assert_eq!(at("2026-11-01T05:29:59Z") + 1, at("2026-11-01T05:30:00Z"));
+    assert_eq!(at("2026-11-01T06:10:00Z"), at("2026-11-01T05:30:00Z"));
 }
 
 #[test]
