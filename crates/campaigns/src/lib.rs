@@ -23,7 +23,7 @@ pub use checkpoint::{
     GoalCount, Reached, StateWrite, StoredState, WaitingControl, add_achievements, add_matched, current_version, current_versions,
     load_states, take_controls, waiting_controls, write_states,
 };
-pub use commands::fulfilments::settled as fulfilments_settled;
+pub use commands::fulfilments::{Ended, settled as fulfilments_settled};
 pub use live::{Live, LiveGame};
 pub use queries::lookups::{PlayersOf, States};
 
@@ -60,6 +60,7 @@ struct Inner {
     clawbacks: Queue<clawback::ClawBack>,
     controls: Queue<controls::Leave>,
     settles: Queue<fulfilments::Settle>,
+    parked_resends: Queue<fulfilments::ResendParked>,
     codes: Queue<links::IssueCode>,
     links: Queue<links::Relink>,
     heard: links::Heard,
@@ -81,6 +82,7 @@ impl Campaigns {
             clawbacks: db.queue(clawback::ClawBack),
             controls: db.queue(controls::Leave),
             settles: db.queue(fulfilments::Settle),
+            parked_resends: db.queue(fulfilments::ResendParked),
             codes: db.queue(links::IssueCode),
             links: db.queue(links::Relink { heard: heard.clone() }),
             heard,

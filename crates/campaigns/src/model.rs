@@ -235,12 +235,22 @@ pub struct Fulfilment {
     pub fulfil_by: FulfilBy,
     /// Where it stands.
     pub state: FulfilmentState,
-    /// Why it failed, or the game's own receipt.
+    /// Why it failed or was parked, or the game's own receipt.
     pub note: String,
     /// Since when it exists.
     pub created_at: Instant,
     /// Since when it stands there.
     pub changed_at: Instant,
+}
+
+/// What came of sending parked fulfilments again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Resent {
+    /// How many are sent again.
+    #[schema(example = 500)]
+    pub resent: u64,
+    /// True when there may be more: to be asked for again.
+    pub more: bool,
 }
 
 /// A link between a player and an account.

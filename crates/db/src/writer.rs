@@ -172,6 +172,11 @@ fn set_aside(mut batch: Box<dyn AnyBatch>, error: Error, todo: &mut Vec<(Batches
         todo.push((vec![batch], 0));
         return;
     }
-    tracing::error!(command = batch.name(), %error, "a command failed");
+    // A refusal of everything is an answer like any other: its caller knows what it means.
+    if matches!(error, Error::Refused(_)) {
+        tracing::debug!(command = batch.name(), %error, "a command is refused");
+    } else {
+        tracing::error!(command = batch.name(), %error, "a command failed");
+    }
     batch.fail(&|| error.repeated());
 }

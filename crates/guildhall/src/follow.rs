@@ -1,8 +1,8 @@
 //! What follows in campaigns from what happened elsewhere: refunds take rewards back, and a delivered webhook delivers its fulfilment.
 //! Refuses to decide: each is handed to the campaigns' own commands, which look again.
 
-use campaigns::Campaigns;
 use campaigns::model::FulfilmentState;
+use campaigns::{Campaigns, Ended};
 use db::{Error, Tx};
 use futures::future::BoxFuture;
 use kernel::{FulfilmentId, PaymentId, ProductId, Uuid};
@@ -67,17 +67,18 @@ pub(crate) struct Fulfilled;
 impl DeliveryListener for Fulfilled {
     fn settled<'a>(&'a self, tx: &'a mut Tx<'_>, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let ended: Vec<(FulfilmentId, FulfilmentState)> = settled.iter().filter_map(ended).collect();
+            let ended: Vec<Ended> = settled.iter().filter_map(ended).collect();
             if ended.is_empty() { Ok(()) } else { campaigns::fulfilments_settled(tx, &ended).await }
         })
     }
 }
 
-fn ended(settled: &Settled) -> Option<(FulfilmentId, FulfilmentState)> {
+fn ended(settled: &Settled) -> Option<Ended> {
     let id = settled.aggregate.strip_prefix("fulfilment/").filter(|_| settled.topic == FULFILMENT)?;
-    let state = match settled.ending {
-        Ending::Delivered => FulfilmentState::Delivered,
-        Ending::Parked => FulfilmentState::Parked,
+    let (state, note) = match settled.ending {
+        Ending::Delivered => (FulfilmentState::Delivered, ""),
+        Ending::Parked => (FulfilmentState::Parked, "given up: the webhook's deliveries tell why"),
+        Ending::Unheard => (FulfilmentState::Parked, "no enabled webhook of the game wants fulfilment.created"),
     };
-    Some((FulfilmentId(id.parse::<Uuid>().ok()?), state))
+    Some((FulfilmentId(id.parse::<Uuid>().ok()?), state, note))
 }

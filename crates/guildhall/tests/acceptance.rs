@@ -18,6 +18,7 @@ mod acceptance {
     mod log_routes;
     mod parity;
     mod real_catalogue;
+    mod route;
     mod table;
     mod team_keys;
 }

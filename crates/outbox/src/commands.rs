@@ -20,7 +20,7 @@ impl Subscription {
     pub(crate) fn of(served: &Served) -> Vec<Subscription> {
         let one =
             |topic: &String| Subscription { topic: topic.clone(), subscriber: served.sink.name().to_owned(), target: served.sink.target() };
-        served.topics.iter().map(one).collect()
+        served.topics.iter().filter(|topic| served.sink.always_wants(topic)).map(one).collect()
     }
 }
 

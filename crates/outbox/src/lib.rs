@@ -75,8 +75,7 @@ impl Outbox {
         let served: Vec<Served> =
             subscriptions.into_iter().map(|(topics, sink)| Served { topics: topics.into_iter().collect(), sink }).collect();
         check(&served)?;
-        let standing = served.iter().filter(|served| !served.sink.subscribes_by_itself());
-        let wanted: Vec<commands::Subscription> = standing.flat_map(commands::Subscription::of).collect();
+        let wanted: Vec<commands::Subscription> = served.iter().flat_map(commands::Subscription::of).collect();
         let sinks: Sinks = Arc::new(RwLock::new(served));
         let outbox = Outbox {
             db: db.clone(),

@@ -32,9 +32,9 @@ pub trait Sink: Send + Sync {
     /// Where it sends to, shown to operators; without secrets.
     fn target(&self) -> String;
 
-    /// True for a sink that subscribes to its topics by itself, when somebody begins to want them; it is then served without a subscription.
-    fn subscribes_by_itself(&self) -> bool {
-        false
+    /// False for a topic that the sink subscribes to by itself, when somebody begins to want it; it is then served without a subscription.
+    fn always_wants(&self, _topic: &str) -> bool {
+        true
     }
 
     /// Sends rows, sorted by aggregate and version, and answers for each of them in that order: taken for good (after an fsync, a

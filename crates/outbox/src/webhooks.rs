@@ -29,6 +29,7 @@ mod vault;
 pub use decide::endpoints::{CONCURRENCY_DEFAULT, CONCURRENCY_MAX, Draft, OVERLAP_US, SECRETS_MAX, WEBHOOKS_MAX};
 pub use decide::{JITTER_PERMILLE_MAX, RETRY_AFTER_MAX_S, RETRY_PAUSES_S, WAITING_MAX};
 pub use model::{Delivery, DeliveryState, Ending, Settled, TEST_TOPIC, Topic, Webhook, WebhookState};
+pub use resend::Redelivered;
 pub use tidy_up::Resealed;
 
 use accounts::{Accounts, PersonalKeys};
@@ -54,7 +55,7 @@ const DESCRIPTION_CHARS_MAX: usize = 200;
 pub trait DeliveryListener: Send + Sync + 'static {
     /// Writes what follows, with one statement per table. It comes before any row of webhooks is locked, so it may lock rows of any rank
     /// but gates. An event may be told of more than once, for each of its webhooks and after a redelivery: what was delivered stays delivered,
-    /// and parked may still become delivered.
+    /// and what was parked or unheard may still become delivered.
     fn settled<'a>(&'a self, tx: &'a mut Tx<'_>, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), Error>>;
 }
 
@@ -93,9 +94,11 @@ struct Inner {
     secret_changes: Queue<endpoints::Manage<true>>,
     reconciles: Queue<endpoints::Reconcile>,
     fanouts: Queue<fanout::Fanout>,
+    unheard: Queue<fanout::Unheard>,
     claims: Queue<claims::Claim>,
     settles: Queue<settle::Settle>,
     resends: Queue<resend::Resend>,
+    parked_resends: Queue<resend::ResendParked>,
     parks: Queue<tidy_up::Park>,
     purges: Queue<tidy_up::Purge>,
     reseals: Queue<tidy_up::Reseal>,
@@ -120,9 +123,11 @@ impl Webhooks {
             secret_changes: db.queue(endpoints::Manage::<true> { vault: vault.clone() }),
             reconciles: db.queue(endpoints::Reconcile),
             fanouts: db.queue(fanout::Fanout),
+            unheard: db.queue(fanout::Unheard { listener: listener.clone() }),
             claims: db.queue(claims::Claim),
             settles: db.queue(settle::Settle { listener: listener.clone() }),
             resends: db.queue(resend::Resend),
+            parked_resends: db.queue(resend::ResendParked),
             parks: db.queue(tidy_up::Park { listener }),
             purges: db.queue(tidy_up::Purge),
             reseals: db.queue(tidy_up::Reseal { vault: vault.clone() }),
@@ -214,6 +219,14 @@ impl Webhooks {
         let wanted = resend::Wanted { game, webhook, delivery, test: None };
         let delivery = self.inner.resends.send(meta, wanted).await?;
         self.delivery(webhook, delivery).await.map_err(Error::after_commit)
+    }
+
+    /// Has up to 500 deliveries that were parked sent once more, oldest first and those of one aggregate in order.
+    ///
+    /// # Errors
+    /// There is no such webhook, or it is disabled.
+    pub async fn redeliver_parked(&self, meta: Meta, game: GameId, webhook: WebhookId) -> Result<Redelivered, Error> {
+        self.inner.parked_resends.send(meta, (game, webhook)).await
     }
 
     /// Parks what waits for webhooks that are not enabled, removes what is old, ends subscriptions nobody needs, sets the gauges;

@@ -1,5 +1,5 @@
 //! The declarative log mapping: a game's records, whatever their shape, become events.
-//! Refuses code in a mapping: it is a document, checked as a whole before it is used. `presets/` holds examples of its language.
+//! Refuses code in a mapping: it is a document, checked as a whole before it is used. `docs/mappings.md` teaches its language.
 
 mod delimited;
 mod document;

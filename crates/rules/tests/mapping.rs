@@ -10,6 +10,7 @@ mod mapping {
     mod hostile;
     mod ids;
     mod language;
+    mod page;
     mod presets;
     mod random;
     mod real;

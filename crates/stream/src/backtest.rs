@@ -45,7 +45,7 @@ pub struct GoalTest {
     pub reached: u64,
     /// Players who reached it at least once.
     pub players: u64,
-    /// Times it was reached on each day of the campaign's zone.
+    /// Times it was reached on each day of the campaign's zone, from its `day_starts_at` on.
     #[schema(example = json!({ "2026-11-20": 17, "2026-11-21": 24 }))]
     pub by_day: BTreeMap<String, u64>,
     /// Players by how far they are in their current period, in tenths of the target: eleven counts, the last of those who are there.
@@ -87,7 +87,7 @@ pub fn backtest(
     let plan = Plan::compile(std::slice::from_ref(&registered), mapping.attributes()).map_err(|faults| wrong(&faults))?;
     let mut run = Run::new(plan.with_dedupe_max(mapping.dedupe_max()), registered, zone);
     let (mapper, mut scratch) = (mapping.compile(), Scratch::default());
-    let log = look(source, from, limits, !mapping.keyed_by_player(), &mut |_, record| {
+    let log = look(source, from, limits, draft.period.starts, !mapping.keyed_by_player(), &mut |_, record| {
         if record.is_cut {
             *run.unfit.entry(rules::Reason::TooLarge.as_str()).or_default() += 1;
             return None;
@@ -129,7 +129,7 @@ struct Run {
 struct Reaching {
     reached: u64,
     players: BTreeSet<u32>,
-    by_day: BTreeMap<jiff::civil::Date, u64>,
+    by_day: BTreeMap<i64, u64>,
     bill: Bill,
 }
 
@@ -185,9 +185,8 @@ impl Run {
         let reaching = &mut self.goals[usize::from(achieved.goal)];
         reaching.reached += 1;
         reaching.players.insert(player);
-        if let Ok(at) = jiff::Timestamp::from_microsecond(achieved.achieved_at.0) {
-            *reaching.by_day.entry(self.zone.to_datetime(at).date()).or_default() += 1;
-        }
+        let day = rules::day_of(&self.zone, self.registered.campaign.day_starts_at, achieved.achieved_at.0);
+        *reaching.by_day.entry(day).or_default() += 1;
         for reward in goal.rewards.iter().filter(|reward| reward.is_for(achieved.n)) {
             reaching.bill.add(reward);
         }
@@ -220,7 +219,7 @@ impl Run {
                 matched: matched[at],
                 reached: reaching.reached,
                 players: reaching.players.len() as u64,
-                by_day: reaching.by_day.into_iter().map(|(day, count)| (day.to_string(), count)).collect(),
+                by_day: reaching.by_day.into_iter().map(|(day, count)| (date(day), count)).collect(),
                 distribution: distribution[at],
                 bill: reaching.bill,
             }
@@ -236,6 +235,11 @@ impl Run {
             bill,
         }
     }
+}
+
+/// A day, counted from 1970-01-01, as it is written.
+fn date(day: i64) -> String {
+    jiff::civil::Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(day)).to_string()
 }
 
 impl Bill {

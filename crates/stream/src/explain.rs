@@ -1,4 +1,4 @@
-//! Why a player has or has not reached a campaign's goals: every event of theirs in the log, and how each goal judged it.
+//! Why a player has or has not reached a campaign's goals: every event of theirs that the log took since the day before it started, and how each goal judged it.
 //! Refuses to write, and to guess: what the log has dropped is missing here, and the answer says where the log begins.
 
 use crate::looking::{Extent, From, look};
@@ -20,7 +20,7 @@ pub struct Explanation {
     pub campaign: String,
     /// How much of the log was read.
     pub log: Extent,
-    /// Events of the player in the log, those of kinds that the campaign does not count among them.
+    /// Events of the player in what was read, those of kinds that the campaign does not count among them.
     pub events_total: u64,
     /// The latest of them, in the order they were judged, each with every goal's judgement.
     pub events: Vec<ExplainedEvent>,
@@ -135,7 +135,7 @@ pub fn explain(source: Option<&Source>, from: &From, limits: &ReadingLimits, que
     let mut scratch = Scratch::default();
     // A player's events lie in one partition where the topic is keyed by player; else they are taken in the order the log took them.
     let merged = !mapping.keyed_by_player();
-    let log = look(source, from, limits, merged, &mut |place, record| {
+    let log = look(source, from, limits, registered.campaign.period.starts, merged, &mut |place, record| {
         if record.is_cut {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Reading logs beside the stream: from their beginning to where they end now, within limits of time and records.
+//! Reading logs beside the stream: from the day before what is looked for to where they end now, within limits of time and records.
 //! Refuses to write anything, and more looks at a time than the limit.
 
 use crate::options::ReadingLimits;
@@ -6,6 +6,7 @@ use crate::partitions::Place;
 use crate::record::{Batch, ReadLimit, Record, UNKNOWN_TIME};
 use crate::source::files::Lines;
 use crate::source::{PartitionLog, Source, Trouble};
+use kernel::time::DAY_US;
 use kernel::{Code, Instant, Refusal};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ const END_WAIT: Duration = Duration::from_secs(2);
 /// Which records to look at.
 #[derive(Debug, Clone)]
 pub enum From {
-    /// A topic of the process's log, whole.
+    /// A topic of the process's log.
     Topic(String),
     /// A file of lines.
     File(PathBuf),
@@ -69,12 +70,16 @@ impl Looks {
 /// What a look does with a record; an answer ends the look and says which limit it was.
 pub(crate) type Each<'e> = dyn FnMut(&Place, &Record<'_>) -> Option<&'static str> + 'e;
 
-/// Looks at all records. Partitions are merged by when the log took the records where `merged`; else one is read after the other.
+/// A log may have taken a record this long before it says it happened: clocks differ.
+const EARLY_MAX_US: i64 = DAY_US;
+
+/// Looks at all records of what happened since a moment, and at older ones as they come. Partitions are merged by when the log took the records where `merged`; else one is read after the other.
 /// Blocks. To be called within a runtime's reach.
 pub(crate) fn look(
     source: Option<&Source>,
     from: &From,
     limits: &ReadingLimits,
+    since: Instant,
     merged: bool,
     each: &mut Each<'_>,
 ) -> Result<Extent, Trouble> {
@@ -90,12 +95,14 @@ pub(crate) fn look(
             if partitions.is_empty() {
                 return Err(Trouble::NoSuch(format!("there is no topic {topic:?}")));
             }
+            let since = since.plus_us(-EARLY_MAX_US);
             if merged {
-                let parts: Result<Vec<Part>, Trouble> = partitions.iter().map(|partition| Part::open(source, topic, *partition)).collect();
+                let open = |partition: &i32| Part::open(source, topic, *partition, since);
+                let parts: Result<Vec<Part>, Trouble> = partitions.iter().map(open).collect();
                 look.merged(parts?)?;
             } else {
                 for partition in partitions {
-                    look.part(&mut Part::open(source, topic, partition)?)?;
+                    look.part(&mut Part::open(source, topic, partition, since)?)?;
                 }
             }
         }
@@ -119,13 +126,16 @@ impl Part {
         Part { place, log, batch: Batch::default(), at: 0, next: 0, end }
     }
 
-    fn open(source: &Source, topic: &str, partition: i32) -> Result<Part, Trouble> {
+    fn open(source: &Source, topic: &str, partition: i32, since: Instant) -> Result<Part, Trouble> {
         let mut log = source.open(topic, partition)?;
         let bounds = log.bounds()?;
+        let mut first = bounds.first;
         if bounds.first < bounds.end {
-            log.seek(bounds.first)?;
+            // A log that says all its records are older is read whole: its clock tells nothing of what they hold.
+            first = log.offset_at(since)?.unwrap_or(first).max(first);
+            log.seek(first)?;
         }
-        Ok(Part { next: bounds.first, ..Part::new(Place::new(topic, partition), log, bounds.end) })
+        Ok(Part { next: first, ..Part::new(Place::new(topic, partition), log, bounds.end) })
     }
 
     /// True when a record is at hand; false at the end.

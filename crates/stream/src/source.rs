@@ -7,6 +7,7 @@ pub mod kafka;
 
 use crate::guard::Bounds;
 use crate::record::{Batch, ReadLimit};
+use kernel::Instant;
 use std::fmt;
 use std::time::Duration;
 
@@ -38,6 +39,11 @@ impl std::error::Error for Trouble {}
 pub trait PartitionLog: Send {
     /// Which offsets it holds, and which topic it is.
     fn bounds(&mut self) -> Result<Bounds, Trouble>;
+
+    /// The first offset from which on no record is missed that the log took at that time or later; none where all are older, or where it keeps no times.
+    fn offset_at(&mut self, _at: Instant) -> Result<Option<i64>, Trouble> {
+        Ok(None)
+    }
 
     /// Reads on from an offset.
     fn seek(&mut self, offset: i64) -> Result<(), Trouble>;

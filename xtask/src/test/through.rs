@@ -6,7 +6,7 @@ pub(super) const VARIABLE: (&str, &str) = ("GUILDHALL_THROUGH", "gateway");
 const FULL: &str = "GUILDHALL_FULL";
 
 /// Test targets that always run: what a caller meets, from sign-up to reward.
-const ALWAYS: &[&str] = &["acceptance", "paying", "service", "campaigns"];
+const ALWAYS: &[&str] = &["acceptance", "paying", "settling", "service", "campaigns"];
 /// And those that run where everything is asked for.
 const ALL: &[&str] = &["http", "webhooks", "team", "stream"];
 

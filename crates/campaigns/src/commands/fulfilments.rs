@@ -1,9 +1,9 @@
-//! Fulfilments: items that a game team hands out, acknowledged by it or settled by its webhooks, never both.
+//! Fulfilments: items that a game team hands out, acknowledged by it or settled by its webhooks, never both; sent again one by one or all that were parked.
 //! Refuses to go back: what was handed out stays so.
 
 use super::claims_write::fulfilment_announcement;
 use crate::Campaigns;
-use crate::model::{FulfilBy, FulfilmentState};
+use crate::model::{FulfilBy, FulfilmentState, Resent};
 use db::{Column, Command, Error, Meta, Rank, Row, Rows, Statement, Tx, announce, row};
 use kernel::{ClaimId, Code, FulfilmentId, GameId, Instant, Outcome, Refusal, text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,20 @@ static LOAD: Statement = Statement::new(
 )
 .rows(&[("id", Column::Bytes)])
 .locks(Rank::Claims);
+
+static PARKED: Statement = Statement::new(
+    "campaigns.load_parked_fulfilments",
+    "select f.id, f.game, f.player, f.claim, f.item, f.quantity, f.fulfil_by, f.state, f.note, f.version
+     from rows r join fulfilment f on f.game = r.game
+     where f.state = 'parked' and f.fulfil_by = 'webhook'
+     order by f.id
+     limit 500 {for update of f}",
+)
+.rows(&[("game", Column::Text)])
+.locks(Rank::Claims);
+
+/// Parked fulfilments that are sent again at once at most; the limit in the statement.
+const AGAIN_MAX: usize = 500;
 
 static UPDATE: Statement = Statement::new(
     "campaigns.update_fulfilments",
@@ -119,6 +133,32 @@ fn decide(one: &mut Standing, change: &Change) -> Outcome<bool> {
     Ok(true)
 }
 
+/// The command that sends parked fulfilments of games again, oldest first, so many at once.
+pub struct ResendParked;
+
+impl Command for ResendParked {
+    const NAME: &'static str = "campaigns.resend_parked_fulfilments";
+    type Input = GameId;
+    type Reply = Resent;
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a GameId], _: Instant) -> Result<Vec<Outcome<Resent>>, Error> {
+        let games: BTreeSet<&str> = batch.iter().map(|game| game.as_str()).collect();
+        let found = tx.load(&PARKED, Rows::of(games, |game| row![game]), standing).await?;
+        let more = found.len() == AGAIN_MAX;
+        let mut parked: BTreeMap<FulfilmentId, Standing> = found.into_iter().collect();
+        let mut resent: BTreeMap<GameId, u64> = BTreeMap::new();
+        for one in parked.values_mut() {
+            decide(one, &Change::Resend)?;
+            *resent.entry(one.game.clone()).or_default() += 1;
+        }
+        write(tx, &parked, &parked.keys().copied().collect()).await?;
+        let told: Vec<db::Announcement> = parked.iter().map(|(id, one)| announcement(*id, one)).collect();
+        announce(tx, &told).await?;
+        // Who asks for the same in one batch finds nothing left.
+        Ok(batch.iter().map(|game| Ok(Resent { resent: resent.remove(*game).unwrap_or(0), more })).collect())
+    }
+}
+
 async fn load(tx: &mut Tx<'_>, ids: BTreeSet<FulfilmentId>) -> Result<BTreeMap<FulfilmentId, Standing>, Error> {
     Ok(tx.load(&LOAD, Rows::of(&ids, |id| row![*id]), standing).await?.into_iter().collect())
 }
@@ -151,19 +191,22 @@ fn announcement(id: FulfilmentId, one: &Standing) -> db::Announcement {
     fulfilment_announcement(id, one.version, &one.game, &one.player, one.claim, &one.item, one.quantity)
 }
 
-/// How a webhook ended with a fulfilment, told in the transaction that settles the delivery.
+/// What became of a fulfilment on its way to the game's webhooks, and a note that says why.
+pub type Ended = (FulfilmentId, FulfilmentState, &'static str);
+
+/// How webhooks ended with fulfilments, told in the transaction that settles their deliveries.
 /// What was delivered stays delivered; what was parked may still be delivered; what goes by polling is left alone.
 ///
 /// # Errors
 /// The database fails.
-pub async fn settled(tx: &mut Tx<'_>, ended: &[(FulfilmentId, FulfilmentState)]) -> Result<(), Error> {
-    let mut standing = load(tx, ended.iter().map(|(id, _)| *id).collect()).await?;
+pub async fn settled(tx: &mut Tx<'_>, ended: &[Ended]) -> Result<(), Error> {
+    let mut standing = load(tx, ended.iter().map(|(id, ..)| *id).collect()).await?;
     let mut changed = BTreeSet::new();
-    for (id, to) in ended {
+    for (id, to, note) in ended {
         let Some(one) = standing.get_mut(id) else { continue };
         let waits = one.fulfil_by == FulfilBy::Webhook && matches!(one.state, FulfilmentState::Pending | FulfilmentState::Parked);
         if waits && one.state != *to {
-            one.state = *to;
+            (one.state, one.note) = (*to, (*note).to_owned());
             one.version += 1;
             changed.insert(*id);
         }
@@ -181,5 +224,13 @@ impl Campaigns {
             text::check("note", note, 0, NOTE_MAX)?;
         }
         self.inner.settles.send(meta, ask).await
+    }
+
+    /// Sends up to 500 of a game's fulfilments to its webhooks again, of those that were parked, oldest first.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn resend_parked(&self, meta: Meta, game: GameId) -> Result<Resent, Error> {
+        self.inner.parked_resends.send(meta, game).await
     }
 }

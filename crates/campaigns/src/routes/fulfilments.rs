@@ -3,7 +3,7 @@
 use super::Part;
 use crate::Campaigns;
 use crate::commands::fulfilments::{Ask as ChangeAsk, Change};
-use crate::model::{FulfilBy, Fulfilment, FulfilmentState};
+use crate::model::{FulfilBy, Fulfilment, FulfilmentState, Resent};
 use accounts::{Asked, Caller, Scope};
 use axum::extract::State;
 use kernel::{Cursor, FulfilmentId, GameId, Page};
@@ -18,6 +18,7 @@ pub(super) fn routes() -> Part {
         .routes(routes!(acknowledge))
         .routes(routes!(fail))
         .routes(routes!(resend))
+        .routes(routes!(resend_parked))
 }
 
 /// Which fulfilments to list.
@@ -98,6 +99,13 @@ async fn resend(
     asked: Asked<Nothing>,
 ) -> Answer<Fulfilment> {
     settle(&campaigns, &asked.caller, asked.meta, game, fulfilment, Change::Resend).await
+}
+
+/// Sends up to 500 fulfilments that were parked to the game's webhooks again, oldest first; `more` tells whether to ask again. For campaign managers, operators, and keys with `claims:write`.
+#[utoipa::path(post, path = "/v1/games/{game}/fulfilments/resend", tag = "fulfilments", security(("token" = []), ("key" = [])), params(("game" = GameId, Path)), request_body = Nothing, responses((status = 200, body = Resent)))]
+async fn resend_parked(State(campaigns): State<Campaigns>, Path(game): Path<GameId>, asked: Asked<Nothing>) -> Answer<Resent> {
+    campaigns.may_hand_out(&asked.caller, &game, Scope::ClaimsWrite).await?;
+    Reply::ok(campaigns.resend_parked(asked.meta, game).await?)
 }
 
 async fn settle(

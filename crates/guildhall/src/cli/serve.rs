@@ -59,7 +59,12 @@ async fn serve(config: Config, started: Instant, stop: impl Future<Output = ()>)
     let here = app.config.server.services.has("registry").then_some(&app.registry);
     let place = Place::take(&app.config, secrets.token_key(), here, address)?;
     let (database, logs, services) = (app.config.database_url(), told_logs(&app), app.config.server.services.to_string());
-    tracing::info!(%address, ?database, services, logs, ready_ms = started.elapsed().as_millis(), "guildhall is ready; the API is described at http://{address}/docs");
+    let console = if app.config.server.services.has("console") {
+        format!(", the operators' console is at http://{address}/console/")
+    } else {
+        String::new()
+    };
+    tracing::info!(%address, ?database, services, logs, ready_ms = started.elapsed().as_millis(), "guildhall is ready; the API is described at http://{address}/docs{console}");
     let leaving = Leaving::default();
     let left = async {
         stop.await;

@@ -61,6 +61,8 @@ impl KafkaSender {
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
             .set("linger.ms", linger_ms.to_string())
+            // As the Java clients and our own intake choose, so that a player's records meet in one partition.
+            .set("partitioner", "murmur2_random")
             .set("batch.size", "1000000")
             .set("queue.buffering.max.messages", "200000")
             .set("queue.buffering.max.kbytes", "131072")

@@ -3,7 +3,8 @@
 
 use super::bad_input::resolved;
 use super::ground::{Ground, roomy_engines};
-use super::table::{May, ROUTES};
+use super::route::May;
+use super::table::ROUTES;
 use db::Engine;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,8 @@
 
 use super::dump::{Dumper, difference};
 use super::ground::{Ground, PASSWORD, SignedIn, roomy_engines, signed_in};
-use super::table::{May, PAGES, ROUTES, Route};
+use super::route::{May, Route};
+use super::table::{PAGES, ROUTES};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kernel::{OrderId, PaymentId, RefundId, SessionId};
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 
 use super::dump::{Dumper, difference};
 use super::ground::{BODY_LIMIT, Ground, roomy_engines};
-use super::table::{ROUTES, Route};
+use super::route::Route;
+use super::table::ROUTES;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

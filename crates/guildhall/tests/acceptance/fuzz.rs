@@ -3,7 +3,8 @@
 
 use super::bad_input::send;
 use super::ground::{Ground, roomy};
-use super::table::{ROUTES, Route};
+use super::route::Route;
+use super::table::ROUTES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Map, Value, json};

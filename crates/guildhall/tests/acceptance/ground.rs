@@ -1,7 +1,7 @@
 //! What the tests of all routes stand on: one person who may do everything and owns one thing of each kind, and somebody else.
 //! Refuses the limits on attempts: thousands of requests come from one address here.
 
-use super::table::{May, Route};
+use super::route::{May, Route};
 use guildhall::Config;
 use kernel::ProductId;
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 
 use super::ground::{Ground, roomy_engines};
 use super::log_routes;
-use super::table::{ROUTES, Route};
+use super::route::Route;
+use super::table::ROUTES;
 use accounts::Scope;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -55,6 +56,7 @@ const ROWS: &[Row] = &[
     ("POST", "/v1/games/{game}/webhooks/{webhook}/test", None),
     ("GET", "/v1/games/{game}/webhooks/{webhook}/deliveries", None),
     ("POST", "/v1/games/{game}/webhooks/{webhook}/deliveries/{delivery}/redeliver", None),
+    ("POST", "/v1/games/{game}/webhooks/{webhook}/redeliver", None),
     ("DELETE", "/v1/games/{game}/webhooks/{webhook}", None),
     ("GET", "/v1/games/{game}/campaigns", Some(Scope::CampaignsRead)),
     ("POST", "/v1/games/{game}/campaigns", None),
@@ -81,6 +83,7 @@ const ROWS: &[Row] = &[
     ("POST", "/v1/games/{game}/fulfilments/{fulfilment}/acknowledge", Some(Scope::ClaimsWrite)),
     ("POST", "/v1/games/{game}/fulfilments/{fulfilment}/fail", Some(Scope::ClaimsWrite)),
     ("POST", "/v1/games/{game}/fulfilments/{fulfilment}/resend", Some(Scope::ClaimsWrite)),
+    ("POST", "/v1/games/{game}/fulfilments/resend", Some(Scope::ClaimsWrite)),
     ("POST", "/v1/games/{game}/claims/{claim}/clawback", None),
     ("POST", "/v1/games/{game}/players/{player}/link-codes", Some(Scope::ClaimsWrite)),
     ("GET", "/v1/games/{game}/players/{player}/link", Some(Scope::PlayersRead)),

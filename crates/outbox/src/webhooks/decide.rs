@@ -7,7 +7,7 @@ mod tests;
 
 use super::model::{DeliveryState, TEST_TOPIC, Topic};
 use kernel::time::SECOND_US;
-use kernel::{GameId, Instant, Uuid, WebhookId};
+use kernel::{DeliveryId, GameId, Instant, Uuid, WebhookId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pauses after the first failure, the second and so on, in seconds: three days in all. A delivery that fails once more is parked.
@@ -119,6 +119,23 @@ pub(crate) fn place(events: &[Event], webhooks: &mut BTreeMap<WebhookId, Wants>,
         }
     }
     placed
+}
+
+/// True where no webhook takes an event: none of its game wants it, or those that do let too many deliveries wait.
+pub(crate) fn is_unheard(event: &Event, webhooks: &BTreeMap<WebhookId, Wants>) -> bool {
+    !webhooks.values().any(|webhook| webhook.game == event.game && webhook.topics.contains(&event.topic) && !webhook.overrun)
+}
+
+/// Parked deliveries of one webhook that are sent again, oldest first: of each aggregate one is due and the others are held, also behind
+/// what `waiting` of it there is. No more than the webhook may let wait.
+pub(crate) fn again<'a>(
+    parked: &'a [(DeliveryId, String)],
+    waiting: &mut BTreeSet<&'a str>,
+    room: i64,
+) -> Vec<(DeliveryId, DeliveryState)> {
+    let room = usize::try_from(room).unwrap_or(0);
+    let mut state = |aggregate| if waiting.insert(aggregate) { DeliveryState::Due } else { DeliveryState::Held };
+    parked.iter().take(room).map(|(id, aggregate)| (*id, state(aggregate))).collect()
 }
 
 /// A delivery as it stands while attempts are settled.

@@ -170,6 +170,7 @@ fn note(reached: &Reached) {
 fn tried(claimed: Claimed, reached: Reached) -> Tried {
     Tried {
         delivery: claimed.delivery,
+        webhook: claimed.webhook,
         attempts: claimed.attempts,
         was_delivered: claimed.was_delivered,
         settled: Settled {
@@ -178,7 +179,6 @@ fn tried(claimed: Claimed, reached: Reached) -> Tried {
             aggregate: claimed.aggregate,
             version: claimed.version,
             event: claimed.event,
-            webhook: claimed.webhook,
             ending: Ending::Parked,
         },
         reached,

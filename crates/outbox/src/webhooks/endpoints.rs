@@ -252,7 +252,7 @@ async fn write(tx: &mut Tx<'_>, before: &Hooks, after: &Hooks, sealed: Rows) -> 
     tx.write(&SUBSCRIBE, Rows::of(wanted, |(topic, id)| row![topic.as_str(), SUBSCRIBER, format!("webhooks, the last of them {id}")])).await
 }
 
-/// Ends the subscriptions of topics that no enabled webhook wants.
+/// Ends the subscriptions of topics that no enabled webhook wants and nobody is owed.
 pub(crate) struct Reconcile;
 
 impl Command for Reconcile {
@@ -266,7 +266,8 @@ impl Command for Reconcile {
         // In this order: a webhook that is not seen by the second read has changed the target that the first one saw.
         let subscribed = tx.fetch(&SUBSCRIBED, &row![SUBSCRIBER], |row| Ok((row.text(0)?, row.text(1)?))).await?;
         let wanted = tx.fetch(&WANTED, &[], |row| Ok(topics_of(&row.text(0)?))).await?;
-        let wanted: BTreeSet<&str> = wanted.iter().flatten().map(|topic| topic.as_str()).collect();
+        let owed = Topic::ALL.iter().filter(|topic| topic.is_owed());
+        let wanted: BTreeSet<&str> = wanted.iter().flatten().chain(owed).map(|topic| topic.as_str()).collect();
         let unwanted = subscribed.iter().filter(|(topic, _)| !wanted.contains(topic.as_str()));
         let ended = tx.write_some(&UNSUBSCRIBE, Rows::of(unwanted, |(topic, target)| row![topic, SUBSCRIBER, target])).await?;
         Ok(batch.iter().map(|()| Ok(ended)).collect())

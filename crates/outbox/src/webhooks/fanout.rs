@@ -1,9 +1,10 @@
 //! From the outbox to deliveries: each announcement becomes a delivery for every webhook that wants it, in one transaction.
-//! Refuses to make a delivery twice, however often the outbox repeats an announcement.
+//! Refuses to make a delivery twice, however often the outbox repeats an announcement, and to pass over in silence what somebody is owed.
 
-use super::Webhooks;
 use super::decide::{self, Event, Known, WAITING_MAX, Wants};
-use super::model::{DeliveryState, Topic, WebhookState, topics_of};
+use super::model::{DeliveryState, Ending, Settled, Topic, WebhookState, topics_of};
+use super::settle::tell;
+use super::{DeliveryListener, Webhooks};
 use crate::{Outgoing, Sink};
 use db::{Column, Command, Error, Meta, Rank, Rows, Statement, Tx, row};
 use futures::FutureExt as _;
@@ -11,6 +12,7 @@ use futures::future::BoxFuture;
 use kernel::{DeliveryId, GameId, Instant, Outcome, Uuid, WebhookId};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 // What is in a game's webhooks changes seldom; whoever wants nothing costs this read and no transaction.
 static WISHES: Statement = Statement::new("webhooks.wishes", "select game, topics from webhook where state = 'enabled'");
@@ -32,7 +34,7 @@ static KNOWN: Statement = Statement::new(
 )
 .rows(&[("webhook", Column::Bytes), ("event", Column::Bytes)]);
 
-static WAITING: Statement = Statement::new(
+pub(super) static WAITING: Statement = Statement::new(
     "webhooks.waiting_aggregates",
     "select r.webhook, r.aggregate
      from rows r
@@ -76,10 +78,15 @@ impl Command for Fanout {
     const NAME: &'static str = "webhooks.fan_out";
     const KEYED: bool = false;
     type Input = Vec<Event>;
-    /// How many deliveries the whole batch made.
-    type Reply = u64;
+    /// Those that no webhook takes.
+    type Reply = BTreeSet<Uuid>;
 
-    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Vec<Event>], now: Instant) -> Result<Vec<Outcome<u64>>, Error> {
+    async fn run<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        batch: &'a [&'a Vec<Event>],
+        now: Instant,
+    ) -> Result<Vec<Outcome<BTreeSet<Uuid>>>, Error> {
         let mut events: Vec<Event> = batch.iter().flat_map(|events| events.iter().cloned()).collect();
         events.sort_by(|a, b| (&a.aggregate, a.version, a.id).cmp(&(&b.aggregate, b.version, b.id)));
         let games: BTreeSet<&str> = events.iter().map(|event| event.game.as_str()).collect();
@@ -109,10 +116,27 @@ impl Command for Fanout {
                 event.trace.as_deref()
             ]
         });
-        let made = rows.len();
         tx.write(&ADD, rows).await?;
         note(tx, &before, &after).await?;
-        Ok(batch.iter().map(|_| Ok(made)).collect())
+        let unheard = |events: &Vec<Event>| events.iter().filter(|event| decide::is_unheard(event, &after)).map(|event| event.id).collect();
+        Ok(batch.iter().map(|events| Ok(unheard(events))).collect())
+    }
+}
+
+/// Tells listeners of events that no webhook takes. It is a transaction of its own, since what a listener locks comes before our rows.
+pub(crate) struct Unheard {
+    pub(crate) listener: Option<Arc<dyn DeliveryListener>>,
+}
+
+impl Command for Unheard {
+    const NAME: &'static str = "webhooks.tell_unheard";
+    const KEYED: bool = false;
+    type Input = Vec<Settled>;
+    type Reply = ();
+
+    async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Vec<Settled>], _: Instant) -> Result<Vec<Outcome<()>>, Error> {
+        tell(tx, self.listener.as_deref(), batch.iter().flat_map(|events| events.iter().cloned()).collect()).await?;
+        Ok(batch.iter().map(|_| Ok(())).collect())
     }
 }
 
@@ -155,9 +179,9 @@ impl Sink for Webhooks {
         "the games' webhooks".to_owned()
     }
 
-    /// Webhooks subscribe a topic with the first of them that wants it, so that nothing is announced for nobody.
-    fn subscribes_by_itself(&self) -> bool {
-        true
+    /// Webhooks subscribe a topic with the first of them that wants it, so that nothing is announced for nobody, but for what somebody is owed.
+    fn always_wants(&self, topic: &str) -> bool {
+        topic.parse().is_ok_and(Topic::is_owed)
     }
 
     fn send<'a>(&'a self, batch: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Result<(), String>>> {
@@ -174,12 +198,30 @@ impl Webhooks {
         let wish = |row: &db::Row| Ok((row.parsed::<GameId>(0)?, topics_of(&row.text(1)?)));
         let wishes = self.inner.db.fetch(&WISHES, &[], wish).await?;
         let is_wanted = |event: &Event| wishes.iter().any(|(game, topics)| *game == event.game && topics.contains(&event.topic));
-        let events: Vec<Event> = batch.iter().filter_map(|outgoing| event(outgoing)).filter(is_wanted).collect();
-        if !events.is_empty() {
-            self.inner.fanouts.send(Meta::ours("webhooks.fan_out"), events).await?;
+        let (wanted, unwanted): (Vec<Event>, Vec<Event>) = batch.iter().filter_map(|outgoing| event(outgoing)).partition(is_wanted);
+        let mut unheard: Vec<Settled> = owed(&unwanted).collect();
+        if !wanted.is_empty() {
+            let owed: Vec<Settled> = owed(&wanted).collect();
+            let missed = self.inner.fanouts.send(Meta::ours("webhooks.fan_out"), wanted).await?;
+            unheard.extend(owed.into_iter().filter(|event| missed.contains(&event.event)));
+        }
+        if !unheard.is_empty() {
+            self.inner.unheard.send(Meta::ours("webhooks.tell_unheard"), unheard).await?;
         }
         Ok(())
     }
+}
+
+/// What a listener hears of those events that somebody is owed, should no webhook take them.
+fn owed(events: &[Event]) -> impl Iterator<Item = Settled> {
+    events.iter().filter(|event| event.topic.is_owed()).map(|event| Settled {
+        game: event.game.clone(),
+        topic: event.topic.as_str().to_owned(),
+        aggregate: event.aggregate.clone(),
+        version: event.version,
+        event: event.id,
+        ending: Ending::Unheard,
+    })
 }
 
 /// An announcement as an event of a game; one that names no game cannot be anybody's.

@@ -40,6 +40,13 @@ topics! {
 /// The topic of test events; nobody subscribes to it.
 pub const TEST_TOPIC: &str = "webhook.test";
 
+impl Topic {
+    /// True where somebody is owed what it tells: that no webhook wants it is told to listeners then, and never passed over.
+    pub(crate) fn is_owed(self) -> bool {
+        self == Topic::FulfilmentCreated
+    }
+}
+
 impl FromStr for Topic {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -180,9 +187,11 @@ pub enum Ending {
     Delivered,
     /// It is not tried any more.
     Parked,
+    /// No webhook of its game wants it.
+    Unheard,
 }
 
-/// A delivery that ended, as listeners hear of it.
+/// An event whose way has ended, as listeners hear of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// The game.
@@ -195,8 +204,6 @@ pub struct Settled {
     pub version: i64,
     /// The event's id.
     pub event: Uuid,
-    /// The webhook.
-    pub webhook: WebhookId,
     /// How it ended.
     pub ending: Ending,
 }

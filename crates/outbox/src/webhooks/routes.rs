@@ -3,6 +3,7 @@
 use super::Webhooks;
 use super::decide::endpoints::Draft;
 use super::model::{Delivery, DeliveryState, Topic, Webhook};
+use super::resend::Redelivered;
 use axum::extract::State;
 use kernel::{Cursor, DeliveryId, GameId, Page, WebhookId};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub(super) fn routes(webhooks: Webhooks) -> web::Routes {
         .routes(routes!(test))
         .routes(routes!(deliveries))
         .routes(routes!(redeliver))
+        .routes(routes!(redeliver_parked))
         .with_state(webhooks)
 }
 
@@ -164,4 +166,15 @@ async fn redeliver(
 ) -> Answer<Delivery> {
     webhooks.require_manager(&ask.who, &game).await?;
     Reply::accepted(webhooks.redeliver(ask.meta, game, webhook, delivery).await?)
+}
+
+/// Sends up to 500 deliveries that were parked once more, oldest first, for campaign managers and operators; `more` tells whether to ask again.
+#[utoipa::path(post, path = "/v1/games/{game}/webhooks/{webhook}/redeliver", tag = "webhooks", security(("token" = [])), params(("game" = GameId, Path), ("webhook" = WebhookId, Path)), request_body = Nothing, responses((status = 202, body = Redelivered), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody)))]
+async fn redeliver_parked(
+    State(webhooks): State<Webhooks>,
+    Path((game, webhook)): Path<(GameId, WebhookId)>,
+    ask: Ask<Nothing>,
+) -> Answer<Redelivered> {
+    webhooks.require_manager(&ask.who, &game).await?;
+    Reply::accepted(webhooks.redeliver_parked(ask.meta, game, webhook).await?)
 }

@@ -85,6 +85,7 @@ const GONE: &str = "it answered 410 Gone";
 #[derive(Debug, Clone)]
 pub(crate) struct Tried {
     pub(crate) delivery: DeliveryId,
+    pub(crate) webhook: WebhookId,
     pub(crate) attempts: i64,
     /// What a listener hears of it, but for its ending.
     pub(crate) settled: Settled,
@@ -117,12 +118,12 @@ impl Command for Settle {
         let judged = judge(batch, now);
         // First of all: what a listener locks comes before our rows in the order of ranks.
         tell(tx, self.listener.as_deref(), judged.iter().filter_map(|(tried, verdict)| ended(tried, *verdict)).collect()).await?;
-        let before = lock(tx, judged.iter().map(|(tried, _)| tried.settled.webhook).collect()).await?;
+        let before = lock(tx, judged.iter().map(|(tried, _)| tried.webhook).collect()).await?;
         let mut after = before.clone();
         let mut standing = load_standing(tx, judged.iter().map(|(tried, _)| tried.delivery)).await?;
         let (mut set, mut left) = (Rows::new(), BTreeSet::new());
         for (tried, verdict) in judged {
-            let (Some(stands), Some(webhook)) = (standing.get_mut(&tried.delivery), after.get_mut(&tried.settled.webhook)) else {
+            let (Some(stands), Some(webhook)) = (standing.get_mut(&tried.delivery), after.get_mut(&tried.webhook)) else {
                 continue;
             };
             if verdict == Verdict::Gone && webhook.state == WebhookState::Enabled {
@@ -134,7 +135,7 @@ impl Command for Settle {
             let state = state_after(verdict);
             if stands.state.waits() && !state.waits() {
                 webhook.waiting -= 1;
-                left.insert((tried.settled.webhook, tried.settled.aggregate.as_str()));
+                left.insert((tried.webhook, tried.settled.aggregate.as_str()));
             }
             stands.state = state;
             push(&mut set, tried, verdict, state, now);
@@ -211,7 +212,8 @@ pub(super) async fn load_standing(
     Ok(tx.load(&STANDING, Rows::of(deliveries, |id| row![id]), standing).await?.into_iter().collect())
 }
 
-async fn promote(tx: &mut Tx<'_>, left: &BTreeSet<(WebhookId, &str)>, now: Instant) -> Result<(), Error> {
+/// Makes the first that is held due, of aggregates of which nothing is due any more.
+pub(super) async fn promote(tx: &mut Tx<'_>, left: &BTreeSet<(WebhookId, &str)>, now: Instant) -> Result<(), Error> {
     let next = tx.load(&NEXT, Rows::of(left, |(webhook, aggregate)| row![*webhook, *aggregate]), |row| row.id_opt::<DeliveryId>(0)).await?;
     tx.write(&PROMOTE, Rows::of(next.into_iter().flatten(), |id| row![id, now])).await
 }

@@ -4,7 +4,7 @@
 use super::DeliveryListener;
 use super::claims::sealed;
 use super::model::{Ending, Settled, WebhookState};
-use super::settle::{load_standing, lock, note, tell};
+use super::settle::{load_standing, lock, note, promote, tell};
 use super::vault::{Sealed, Vault};
 use db::{Column, Command, Error, Rank, Rows, Statement, Tx, row};
 use kernel::{DeliveryId, Instant, Outcome, WebhookId};
@@ -78,6 +78,7 @@ pub(crate) struct Park {
 
 struct Stranded {
     delivery: DeliveryId,
+    webhook: WebhookId,
     settled: Settled,
     was_delivered: bool,
     reason: String,
@@ -95,21 +96,24 @@ impl Command for Park {
         // First of all: what a listener locks comes before our rows in the order of ranks.
         let told = stranded.iter().filter(|one| !one.was_delivered).map(|one| one.settled.clone()).collect();
         tell(tx, self.listener.as_deref(), told).await?;
-        let before = lock(tx, stranded.iter().map(|one| one.settled.webhook).collect::<BTreeSet<_>>()).await?;
+        let before = lock(tx, stranded.iter().map(|one| one.webhook).collect::<BTreeSet<_>>()).await?;
         if let Some((id, _)) = before.iter().find(|(_, webhook)| webhook.state == WebhookState::Enabled) {
             return Err(Error::Again(format!("webhook {id} was enabled while its deliveries were being parked")));
         }
         let mut after = before.clone();
         let standing = load_standing(tx, stranded.iter().map(|one| one.delivery)).await?;
-        let mut parked = Rows::new();
+        let (mut parked, mut left) = (Rows::new(), BTreeSet::new());
         for one in &stranded {
             let waits = standing.get(&one.delivery).is_some_and(|stands| stands.state.waits());
-            if let (true, Some(webhook)) = (waits, after.get_mut(&one.settled.webhook)) {
+            if let (true, Some(webhook)) = (waits, after.get_mut(&one.webhook)) {
                 webhook.waiting -= 1;
+                left.insert((one.webhook, one.settled.aggregate.as_str()));
                 parked.push(&row![one.delivery, now, format!("not sent: {}", one.reason)]);
             }
         }
         tx.write(&PARK, parked).await?;
+        // Whoever enables the webhook before the next run finds nothing that is held behind nothing.
+        promote(tx, &left, now).await?;
         note(tx, &before, &after).await?;
         let found = stranded.len() as u64;
         Ok(batch.iter().map(|()| Ok(found)).collect())
@@ -118,7 +122,6 @@ impl Command for Park {
 
 fn stranded(row: &db::Row) -> Result<Stranded, Error> {
     let settled = Settled {
-        webhook: row.id(1)?,
         event: crate::commands::uuid_at(row, 2)?,
         game: row.parsed(3)?,
         topic: row.text(4)?,
@@ -126,7 +129,7 @@ fn stranded(row: &db::Row) -> Result<Stranded, Error> {
         version: row.int(6)?,
         ending: Ending::Parked,
     };
-    Ok(Stranded { delivery: row.id(0)?, settled, was_delivered: row.instant_opt(7)?.is_some(), reason: row.text(8)? })
+    Ok(Stranded { delivery: row.id(0)?, webhook: row.id(1)?, settled, was_delivered: row.instant_opt(7)?.is_some(), reason: row.text(8)? })
 }
 
 /// What may be removed.

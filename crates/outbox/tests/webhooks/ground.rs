@@ -4,6 +4,7 @@
 use crate::receiver::Receiver;
 use db::{Announcement, Command, Error, Meta, Tx};
 use kernel::{Instant, Outcome, SessionId};
+use outbox::Outbox;
 use serde_json::{Value, json};
 use testkit::{Person, World};
 use web::{Role, Roles, Tokens, Who};
@@ -31,8 +32,13 @@ impl Command for Announce {
     }
 }
 
-/// Announces and lets the outbox hand it over.
+/// Announces and lets the world's outbox hand it over.
 pub(crate) async fn announce(world: &World, events: &[(&'static str, &str, i64)]) {
+    announce_to(world, world.app.outbox.as_ref().expect("a world serves everything"), events).await;
+}
+
+/// Announces and lets an outbox hand it over.
+pub(crate) async fn announce_to(world: &World, outbox: &Outbox, events: &[(&'static str, &str, i64)]) {
     let event = |(topic, aggregate, version): &(&'static str, &str, i64)| Announcement {
         topic,
         aggregate: (*aggregate).to_owned(),
@@ -40,7 +46,6 @@ pub(crate) async fn announce(world: &World, events: &[(&'static str, &str, i64)]
         payload: json!({ "game": "kart", "player": "p1", "item": "gold", "n": version }),
     };
     world.db().queue(Announce).send(Meta::ours("test"), events.iter().map(event).collect()).await.unwrap();
-    let outbox = world.app.outbox.as_ref().expect("a world serves everything");
     while outbox.drain_once().await.unwrap() > 0 {}
 }
 

@@ -5,6 +5,7 @@ use super::{PartitionLog, Trouble};
 use crate::guard::Bounds;
 use crate::record::{Batch, ReadLimit};
 use broker::{Broker, Error};
+use kernel::Instant;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -43,6 +44,10 @@ impl PartitionLog for Reader {
         let topic = self.broker.topic(&self.topic).ok_or_else(|| Trouble::NoSuch(format!("there is no topic {:?}", self.topic)))?;
         let offsets = self.broker.offsets(&self.topic, self.partition).map_err(trouble)?;
         Ok(Bounds { topic_id: *topic.id.as_bytes(), first: offsets.start, end: offsets.end })
+    }
+
+    fn offset_at(&mut self, at: Instant) -> Result<Option<i64>, Trouble> {
+        self.runtime.block_on(self.broker.offset_at(&self.topic, self.partition, at)).map_err(trouble)
     }
 
     fn seek(&mut self, offset: i64) -> Result<(), Trouble> {

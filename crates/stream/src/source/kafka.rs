@@ -151,6 +151,15 @@ impl PartitionLog for Reader {
         Ok(bounds)
     }
 
+    fn offset_at(&mut self, at: Instant) -> Result<Option<i64>, Trouble> {
+        let mut asked = TopicPartitionList::new();
+        let at_ms = Offset::Offset(at.0.div_euclid(1_000));
+        asked.add_partition_offset(&self.topic, self.partition, at_ms).map_err(|e| unreachable(&e))?;
+        let found = self.consumer.offsets_for_times(asked, ASK_MAX).map_err(|e| unreachable(&e))?;
+        let found = found.find_partition(&self.topic, self.partition).map(|partition| partition.offset());
+        Ok(if let Some(Offset::Offset(offset)) = found { Some(offset) } else { None })
+    }
+
     fn seek(&mut self, offset: i64) -> Result<(), Trouble> {
         let mut at = TopicPartitionList::new();
         at.add_partition_offset(&self.topic, self.partition, Offset::Offset(offset)).map_err(|e| unreachable(&e))?;

@@ -10,7 +10,7 @@ use rules::{Campaign, Effects, Mapping, Plan, PlayerState, Registered, Scratch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 use stream::{Limits, Options, Source, Stream};
 use tempfile::TempDir;
@@ -61,6 +61,8 @@ pub(crate) struct Ground {
     pub(crate) accounts: Accounts,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) broker: Broker,
+    /// The log's clock, in Unix microseconds.
+    log_us: Arc<AtomicI64>,
     pub(crate) url: String,
     folder: TempDir,
 }
@@ -97,10 +99,11 @@ impl Ground {
     /// The same, after another process had it.
     pub(crate) async fn open(url: String, folder: TempDir) -> Ground {
         let db = Db::open(DbOptions::new(&url)).await.unwrap();
-        let broker = open_broker(folder.path().join("log")).await;
+        let log_us = Arc::new(AtomicI64::new(now().0));
+        let broker = open_broker_by(log_us.clone(), folder.path().join("log")).await;
         let (accounts, tokens) = accounts(&db);
         let live = Live::new(&db);
-        Ground { live, accounts, tokens, broker, url, folder, db }
+        Ground { live, accounts, tokens, broker, log_us, url, folder, db }
     }
 
     pub(crate) fn log_folder(&self) -> PathBuf {
@@ -138,6 +141,12 @@ impl Ground {
         append(&self.broker, records).await;
     }
 
+    /// Appends records at a time of the log's clock, which stays there.
+    pub(crate) async fn append_at(&self, records: &[(String, String)], at: Instant) {
+        self.log_us.store(at.0, Ordering::SeqCst);
+        self.append(records).await;
+    }
+
     /// Waits until every record is in the database's progress.
     pub(crate) async fn until_read(&self) {
         let ends: i64 = (0..PARTITIONS).map(|partition| self.broker.offsets(TOPIC, partition).unwrap().end).sum();
@@ -164,7 +173,12 @@ impl Ground {
 
 /// A log whose clock stands an hour after the day's first record, so that nothing is late.
 pub(crate) async fn open_broker(folder: PathBuf) -> Broker {
-    let options = broker::Options { clock: broker::Clock::new(now), retention_ms: None, ..broker::Options::default() };
+    open_broker_by(Arc::new(AtomicI64::new(now().0)), folder).await
+}
+
+async fn open_broker_by(log_us: Arc<AtomicI64>, folder: PathBuf) -> Broker {
+    let clock = broker::Clock::new(move || Instant(log_us.load(Ordering::SeqCst)));
+    let options = broker::Options { clock, retention_ms: None, ..broker::Options::default() };
     Broker::open(folder, options).await.unwrap()
 }
 

@@ -25,6 +25,35 @@ both_engines! {
         assert!(stream.explain(&"kart".parse().unwrap(), "none", "p3").await.is_err());
     }
 
+    async fn a_look_begins_a_day_before_the_campaign_does(ground: &Ground) {
+        const DAYS: [&str; 4] = ["2026-05-10", "2026-05-16", "2026-05-17", "2026-05-18"];
+        ground.register(KEYED, &[]).await;
+        for day in DAYS {
+            let at: kernel::Instant = format!("{day}T20:00:00Z").parse().unwrap();
+            let line = format!(r#"{{"id":"{day}","type":"play","player":"p1","at":{},"mode":"r"}}"#, at.0 / 1_000);
+            ground.append_at(&[("p1".to_owned(), line)], at).await;
+        }
+        let stream = ground.stream().await;
+        let mut draft = Campaign::parse(&campaign(1)).unwrap();
+        let counts = |records, days: &[&str]| (records, days.iter().map(|day| ((*day).to_owned(), 1)).collect::<std::collections::BTreeMap<_, _>>());
+        for (starts, expected) in [
+            ("2026-05-01T00:00:00Z", counts(4, &["2026-05-11"])),
+            ("2026-05-17T12:00:00Z", counts(3, &["2026-05-18"])),
+            ("2026-05-18T00:00:00Z", counts(2, &["2026-05-19"])),
+            ("2026-06-18T00:00:00Z", counts(4, &[])),
+        ] {
+            draft.period.starts = starts.parse().unwrap();
+            let told = stream.backtest(draft.clone(), None).await.unwrap();
+            assert!(told.log.complete);
+            assert_eq!((told.log.records, told.goals[0].by_day.clone()), expected, "{starts}");
+        }
+        draft.period.starts = "2026-05-17T12:00:00Z".parse().unwrap();
+        draft.day_starts_at = rules::campaign::HourMinute { minutes: 6 * 60 };
+        let told = stream.backtest(draft, None).await.unwrap();
+        assert_eq!(told.goals[0].by_day, counts(3, &["2026-05-17"]).1, "five in the morning belongs to the day before");
+        stream.stop().await;
+    }
+
     async fn a_draft_is_tried_over_the_log_and_over_a_file_alike(ground: &Ground) {
         ground.register(KEYED, &[]).await;
         let records = plays(20, 12);
