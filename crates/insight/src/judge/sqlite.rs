@@ -169,13 +169,17 @@ impl Pricing<'_> {
         let mut cost = 0.0;
         let mut rows = 1.0;
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        // What was read before, by its place among the statement's tables: only that narrows what a join leaves.
+        let mut read: HashSet<usize> = HashSet::new();
         for line in of() {
             let (within, inner) = self.block(lines, line.id, 1.0);
             match &line.access {
                 Some(access) => {
                     let nth = seen.entry(access.name.clone()).or_insert(0);
                     *nth += 1;
-                    let (each, out) = self.visit(access, *nth - 1);
+                    let used = self.used(&access.name, *nth - 1);
+                    let (each, out) = self.visit(access, used, &read);
+                    read.extend(used.map(|(place, _)| place));
                     cost += rows * each + within;
                     rows = (rows * out).max(0.01);
                 }
@@ -200,13 +204,14 @@ impl Pricing<'_> {
     }
 
     /// What it costs to visit a table once, and how many rows remain.
-    fn visit(&self, access: &Access, nth: usize) -> (f64, f64) {
-        let Some((used, table)) = self.used(&access.name, nth) else {
+    fn visit(&self, access: &Access, used: Option<(usize, &Table)>, read: &HashSet<usize>) -> (f64, f64) {
+        let Some((place, table)) = used else {
             // The row set, a subquery or a function.
             return (16.0, 16.0);
         };
+        let used = &self.asked.reading.uses[place];
         let rows = table.rows.max(1.0);
-        let out = (rows * self.remain(used)).max(0.001);
+        let out = (rows * self.remain(used, read)).max(0.001);
         let whole = if access.covering { 0.5 } else { 1.0 };
         if !access.search {
             let partial = self.candidate(access).map_or(1.0, |candidate| share_of_predicate(&self.copy.samples, candidate));
@@ -239,12 +244,13 @@ impl Pricing<'_> {
         (SEEK + visited * each, out.min(visited))
     }
 
-    fn used(&self, name: &str, nth: usize) -> Option<(&Use, &Table)> {
+    /// The place of a table among the statement's.
+    fn used(&self, name: &str, nth: usize) -> Option<(usize, &Table)> {
         // A plan names tables as the statement calls them.
-        let called = |used: &&Use| used.alias == name;
-        let uses = &self.asked.reading.uses;
-        let used = uses.iter().filter(called).nth(nth).or_else(|| uses.iter().find(called))?;
-        Some((used, self.copy.schema.table(&used.table)?))
+        let called = |(_, used): &(usize, &Use)| used.alias == name;
+        let uses = || self.asked.reading.uses.iter().enumerate();
+        let (place, used) = uses().filter(called).nth(nth).or_else(|| uses().find(called))?;
+        Some((place, self.copy.schema.table(&used.table)?))
     }
 
     fn candidate(&self, access: &Access) -> Option<&Candidate> {
@@ -264,16 +270,16 @@ impl Pricing<'_> {
         self.copy.samples.of(&used.table).map_or(0.3, |sample| sample.share_between(column, from.as_deref(), to.as_deref()))
     }
 
-    /// The share of a table's rows that all conditions leave.
-    fn remain(&self, used: &Use) -> f64 {
+    /// The share of a table's rows that its own conditions leave, and those that join it to what was read before, as if one knew nothing of the other.
+    fn remain(&self, used: &Use, read: &HashSet<usize>) -> f64 {
         let Some(sample) = self.copy.samples.of(&used.table) else { return 1.0 };
-        let wanted: Vec<(String, Option<String>)> = used
-            .equal
-            .iter()
-            .filter(|equal| !matches!(equal.with, With::Known))
-            .map(|equal| (equal.column.clone(), given(&equal.with, self.literals, Engine::Sqlite)))
-            .collect();
-        let mut share = sample.share_equal(&wanted);
+        let of = |is_wanted: &dyn Fn(&With) -> bool| -> f64 {
+            let wanted = used.equal.iter().filter(|equal| is_wanted(&equal.with));
+            let wanted = wanted.map(|equal| (equal.column.clone(), given(&equal.with, self.literals, Engine::Sqlite)));
+            sample.share_equal(&wanted.collect::<Vec<_>>())
+        };
+        let own = of(&|with| !matches!(with, With::Known | With::Column(..)));
+        let mut share = own * of(&|with| matches!(with, With::Column(other, _) if read.contains(other)));
         let columns: HashSet<&String> = used.bounds.iter().map(|bound| &bound.column).collect();
         for column in columns {
             share *= self.between(used, column, true, true);
