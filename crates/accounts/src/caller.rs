@@ -6,9 +6,9 @@ use crate::rates::{Slot, key_of};
 use crate::{Accounts, GameRole, State};
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use db::{Error, Meta, Statement, row};
+use db::{Error, Meta, Row, Statement, row};
 use kernel::{Code, GameId, Refusal};
-use web::{Body, Open, Problem, Role, Who};
+use web::{Body, Open, Problem, Role, Roles, Who};
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ where
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let open = Open::<T>::from_request(Request::from_parts(parts, body), state).await?;
         let meta = match &caller {
-            Caller::Person(who) => Meta { caller: Some(who.user), ..open.meta },
+            Caller::Person(who) => Meta { caller: Some(who.user), roles: who.roles.0, ..open.meta },
             // Keys of idempotency are each API key's own.
             Caller::Key(info) => Meta { key: format!("{}/{}", info.key, open.meta.key), api_key: Some(info.key), ..open.meta },
         };
@@ -93,7 +93,7 @@ where
     }
 }
 
-static STATE: Statement = Statement::new("accounts.read_state", "select state from accounts where id = $1");
+static STANDING: Statement = Statement::new("accounts.read_standing", "select state, roles from accounts where id = $1");
 
 impl Accounts {
     /// Refuses a caller who is neither the game's campaign manager nor an operator.
@@ -101,11 +101,12 @@ impl Accounts {
     /// # Errors
     /// They are not.
     pub async fn require_manager(&self, who: &Who, game: &GameId) -> Result<(), Error> {
-        let state = self.inner.db.fetch(&STATE, &row![who.user], |row| row.parsed::<State>(0)).await?.pop();
-        if state != Some(State::Active) {
-            return Err(Refusal::new(Code::Unauthenticated, "the account of this token is blocked or gone: sign in again").into());
-        }
-        let runs_the_store = who.roles.has(Role::Operator) || who.roles.has(Role::Admin);
+        let standing = |row: &Row<'_>| Ok((row.parsed::<State>(0)?, Roles(u32::try_from(row.int(1)?).unwrap_or_default())));
+        let roles = match self.inner.db.fetch(&STANDING, &row![who.user], standing).await?.pop() {
+            Some((State::Active, roles)) => roles,
+            _ => return Err(Refusal::new(Code::Unauthenticated, "the account of this token is blocked or gone: sign in again").into()),
+        };
+        let runs_the_store = roles.has(Role::Operator) || roles.has(Role::Admin);
         if runs_the_store || self.game_role(who.user, game).await? == Some(GameRole::CampaignManager) {
             return Ok(());
         }

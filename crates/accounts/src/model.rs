@@ -5,6 +5,7 @@ use kernel::{Code, Instant, Refusal, SessionId, UserId, text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use unicode_normalization::UnicodeNormalization as _;
 use web::{Role, Roles};
 
 /// What an account may do at all.
@@ -153,11 +154,7 @@ pub fn check_password(password: &str) -> Result<(), Refusal> {
 
 /// Checks a name.
 pub fn check_name(name: &str) -> Result<(), Refusal> {
-    text::check("name", name, 1, 100)?;
-    if name.trim().is_empty() || name.chars().any(char::is_control) {
-        return Err(Refusal::new(Code::BadText, "name is blank or holds a control character: letters that can be shown would be right"));
-    }
-    Ok(())
+    text::check_shown("name", name, 1, 100)
 }
 
 /// Checks a telephone number: digits with the signs people write between them.
@@ -167,7 +164,7 @@ pub fn check_phone(phone: &str) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::new(Code::BadText, "phone is not a telephone number: as +82 2-1234-5678 would be right")) }
 }
 
-/// Checks an address and gives it as it is compared: without blanks around it, in lower case.
+/// Checks an address and gives it as it is compared: without blanks around it, in lower case, its accents in one form (NFC).
 /// The detail does not repeat the address, which may end in a log.
 pub fn normal_email(email: &str) -> Result<String, Refusal> {
     let email = email.trim();
@@ -179,8 +176,8 @@ pub fn normal_email(email: &str) -> Result<String, Refusal> {
         && !domain.is_empty()
         && !domain.starts_with('.')
         && !domain.ends_with('.')
-        && !email.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c));
-    if fits { Ok(email.to_lowercase()) } else { Err(bad()) }
+        && !email.chars().any(|c| c.is_whitespace() || text::is_hidden(c) || "<>,;\"".contains(c));
+    if fits { Ok(email.nfc().flat_map(char::to_lowercase).nfc().collect()) } else { Err(bad()) }
 }
 
 /// `jane@example.com` as `j***@example.com`.

@@ -76,7 +76,7 @@ pub(crate) struct EditBody {
     name: Option<String>,
     /// Another regular price, in minor units.
     price_minor: Option<i64>,
-    /// The new price's currency, USD by default; only with a price.
+    /// The new price's currency, that of the price before by default; only with a price.
     currency: Option<Currency>,
     /// Other developers.
     developers: Option<Vec<String>>,
@@ -96,7 +96,7 @@ pub(crate) struct EditBody {
 impl EditBody {
     pub(crate) fn decoded(self) -> Result<Edit, Refusal> {
         let price = match (self.price_minor, self.currency) {
-            (Some(minor), currency) => Some(Money { minor, currency: currency.unwrap_or(Currency::USD) }),
+            (Some(minor), currency) => Some((minor, currency)),
             (None, None) => None,
             (None, Some(currency)) => {
                 return Err(Refusal::new(

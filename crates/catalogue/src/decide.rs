@@ -5,7 +5,7 @@ use crate::Policy;
 use crate::detail::Detail;
 use crate::model::{Platforms, Sale};
 use jiff::civil::Date;
-use kernel::{Code, Instant, Money, Outcome, ProductId, Refusal, text};
+use kernel::{Code, Currency, Instant, Money, Outcome, ProductId, Refusal, text};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,8 +79,8 @@ pub struct NewProduct {
 pub struct Edit {
     /// Another name.
     pub name: Option<String>,
-    /// Another regular price.
-    pub price: Option<Money>,
+    /// Another regular price, in minor units, and its currency where that is another too.
+    pub price: Option<(i64, Option<Currency>)>,
     /// Other developers.
     pub developers: Option<Vec<String>>,
     /// Other publishers.
@@ -233,7 +233,8 @@ fn apply(record: &mut Record, edit: &Edit, policy: &Policy) -> Outcome<()> {
         check_name(name)?;
         record.name.clone_from(name);
     }
-    if let Some(price) = edit.price {
+    if let Some((minor, currency)) = edit.price {
+        let price = Money { minor, currency: currency.unwrap_or(record.price.currency) };
         check_price(price, policy)?;
         record.price = price;
     }
@@ -252,11 +253,7 @@ fn apply(record: &mut Record, edit: &Edit, policy: &Policy) -> Outcome<()> {
 }
 
 fn check_name(name: &str) -> Outcome<()> {
-    text::check("name", name, 1, NAME_MAX)?;
-    if name.trim().is_empty() {
-        return Err(Refusal::new(Code::BadText, "name is blank: a text with a visible character would be right"));
-    }
-    Ok(())
+    text::check_shown("name", name, 1, NAME_MAX)
 }
 
 fn check_price(price: Money, policy: &Policy) -> Outcome<()> {

@@ -21,12 +21,22 @@ export default async function overview() {
       card('Campaigns running', list(running, campaign => [`#/campaigns/${campaign.game}/${campaign.campaign}`, campaign.title, h('span', { class: 'soft small' }, campaign.game)], 'No campaign runs.')),
       card('Settled', table([['day', row => row.day_start.slice(0, 10), 'keep'], ['payments', row => number(row.payments), 'num'], ['kept', row => money(row.net_minor, row.currency), 'num']],
         settled.items, 'Nothing is settled yet: a payment is once its refund window is over.')),
-      card('Imports', table([['file', row => row.file.split('/').pop()], ['', row => badge(row.status)], ['changed', row => number(row.counts.added + row.counts.changed), 'num'], ['bad', row => number(row.counts.bad), 'num'], ['when', row => moment(row.started_at)]],
+      card('Imports', table([['file', row => row.file.split('/').pop()], ['', row => badge(row.status)], ['added', row => number(row.counts.added), 'num'], ['changed', row => number(row.counts.changed), 'num'], ['bad', row => number(row.counts.bad), 'num'], ['when', row => moment(row.started_at)]],
         imports.slice(0, 5), 'No catalogue was imported.')),
-      card('Processes', table([['process', row => row.id], ['serves', row => (row.services ?? []).join(', ')], ['', row => badge(row.status)]],
-        fleet.changed, 'One process alone: nobody is registered.')),
+      card('Processes', table([['process', row => h('span', { title: row.id }, row.metadata.name ?? row.id)], ['serves', row => row.services.join(', ')], ['', row => badge(row.status)]],
+        processes(fleet.changed), 'One process alone: nobody is registered.')),
     ),
   ];
+}
+
+/** A row for each process: the registry has one for each of its services. */
+function processes(instances) {
+  const byId = new Map();
+  for (const instance of instances) {
+    if (!byId.has(instance.id)) byId.set(instance.id, { ...instance, services: [] });
+    byId.get(instance.id).services.push(instance.service);
+  }
+  return [...byId.values()].sort((a, b) => (a.metadata.name ?? a.id).localeCompare(b.metadata.name ?? b.id));
 }
 
 const left = stock => (stock ? h('span', {}, h('b', {}, number(stock.available)), h('span', { class: 'soft small' }, ` left of ${number(stock.registered)}`)) : 'no copies yet');

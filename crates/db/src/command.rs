@@ -13,6 +13,8 @@ use std::future::Future;
 pub struct Meta {
     /// The account that calls; none for work of our own, as a sweeper's.
     pub caller: Option<UserId>,
+    /// What the caller's token says it may do, as bits: an account that may do less by now is refused.
+    pub roles: u32,
     /// The route or job, part of the key's scope.
     pub route: &'static str,
     /// The caller's idempotency key, or ours when none came.
@@ -26,12 +28,12 @@ pub struct Meta {
 impl Meta {
     /// Work of our own: nobody's gate is asked whether its account is active.
     pub fn ours(route: &'static str) -> Meta {
-        Meta { caller: None, route, key: new_key(), fingerprint: [0; 16], api_key: None }
+        Meta { caller: None, roles: 0, route, key: new_key(), fingerprint: [0; 16], api_key: None }
     }
 
     /// A caller's work without a key of its own.
     pub fn of(caller: UserId, route: &'static str) -> Meta {
-        Meta { caller: Some(caller), route, key: new_key(), fingerprint: [0; 16], api_key: None }
+        Meta { caller: Some(caller), roles: 0, route, key: new_key(), fingerprint: [0; 16], api_key: None }
     }
 }
 
@@ -189,6 +191,9 @@ fn refuse_gates<C: Command>(command: &C, tx: &Tx<'_>, meta: &Meta, input: &C::In
     let caller = meta.caller?;
     if !tx.is_active(caller) {
         return Some(Refusal::new(Code::Unauthenticated, "the account of this token is blocked or gone: sign in again"));
+    }
+    if !tx.has_roles(caller, meta.roles) {
+        return Some(Refusal::new(Code::Unauthenticated, "the account of this token may do less than the token says: sign in again"));
     }
     let mut gates = BTreeSet::new();
     command.gates(input, &mut gates);

@@ -84,7 +84,14 @@ const BY_INDEX: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoi
 const READ_ONLY: [(&str, &str); 1] = [("default_transaction_read_only", "on")];
 
 async fn connect(options: &PgConnectOptions) -> Result<Connection, Error> {
-    PgConnection::connect_with(options).await.map(|c| Connection::Postgres(Box::new(c))).map_err(|e| Error::Gone(e.to_string()))
+    PgConnection::connect_with(options).await.map(|c| Connection::Postgres(Box::new(c))).map_err(|e| no_connection(options, &e))
+}
+
+/// Why there is no connection, with where it was looked for.
+pub(crate) fn no_connection(options: &PgConnectOptions, error: &sqlx::Error) -> Error {
+    // What the server says of itself ends with a line of its own program.
+    let why = error.as_database_error().map_or_else(|| error.to_string(), |told| told.message().to_owned());
+    Error::Gone(format!("{}:{}: {why}", options.get_host(), options.get_port()))
 }
 
 /// A connection to either engine.

@@ -1,6 +1,7 @@
 //! The gates of accounts, and answers kept under their keys, both within the work's own transaction.
 //! Refuses only reads about ids of no account: a key that another process writes meanwhile makes the turn run again.
 
+use crate::tx::Gate;
 use crate::{Column, Db, Engine, Error, Meta, Rank, Rows, Statement, Tx, row};
 use kernel::{Instant, Refusal, UserId};
 use std::collections::{BTreeSet, HashMap};
@@ -16,14 +17,14 @@ type Key<'a> = (Option<UserId>, &'a str, &'a str);
 // save a round trip: of the last row, since each is told when its own gate was locked.
 static LOCK_GATES: Statement = Statement::new(
     "db.lock_gates",
-    "select a.id, a.state, 0
+    "select a.id, a.state, a.roles, 0
      from rows r join accounts a on a.id = r.id
      order by a.id",
 )
 .on_postgres(
-    "select id, state, cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)
+    "select id, state, roles, cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)
      from (
-         select a.id, a.state
+         select a.id, a.state, a.roles
          from rows r join accounts a on a.id = r.id
          order by a.id {for update of a}
      ) gates",
@@ -94,8 +95,9 @@ pub(crate) async fn lock_gates(tx: &mut Tx<'_>, users: &BTreeSet<UserId>) -> Res
     let mut told = None;
     let states = tx
         .load(&LOCK_GATES, Rows::of(users, |user| row![*user]), |row| {
-            told = Some(row.instant(2)?);
-            Ok((row.id::<UserId>(0)?, row.text(1)? == "active"))
+            told = Some(row.instant(3)?);
+            let roles = u32::try_from(row.int(2)?).unwrap_or_default();
+            Ok((row.id::<UserId>(0)?, Gate { is_active: row.text(1)? == "active", roles }))
         })
         .await?;
     tx.gates.extend(states);

@@ -1,6 +1,7 @@
 //! A connection for looking into a database, ours or anyone's: SQL made at run time, answers as text.
 //! Refuses to write unless it was opened for that, and is no way for services: they have named statements and commands.
 
+use crate::engine::no_connection;
 use crate::sqlite::aside;
 use crate::{Engine, Error};
 use futures::TryStreamExt as _;
@@ -148,7 +149,7 @@ async fn connect(url: &str, access: Access, limit: Option<Duration>) -> Result<P
         .application_name("guildhall doctor")
         .options([("statement_timeout", ms.as_str()), ("default_transaction_read_only", read_only), ("jit", "off")])
         .disable_statement_logging();
-    PgConnection::connect_with(&options).await.map_err(|e| Error::Gone(e.to_string()))
+    PgConnection::connect_with(&options).await.map_err(|e| no_connection(&options, &e))
 }
 
 fn watch(connection: &rusqlite::Connection, limit: Option<Duration>) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! Brings the schema up to date: the same numbers and names for both engines, forward only.
 //! Refuses a migration that was changed after it ran; one from a newer binary is let be, so that an old binary keeps running.
 
-use crate::engine::Target;
-use crate::{Db, Engine, Error, Options};
+use crate::engine::{Connection, Target};
+use crate::{Db, Engine, Error, Options, Row, Statement};
 use sqlx::migrate::Migrator;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -16,6 +16,7 @@ pub async fn migrate(options: &Options) -> Result<usize, Error> {
     // A migration may take longer than a statement of a request.
     let target = Target::parse(&options.url, 0)?;
     let mut connection = target.writer().await?;
+    require_fit(&mut connection).await?;
     let migrator = match connection.engine() {
         Engine::Sqlite => &SQLITE,
         Engine::Postgres => &POSTGRES,
@@ -23,6 +24,32 @@ pub async fn migrate(options: &Options) -> Result<usize, Error> {
     connection.migrate(&lenient(migrator)).await?;
     connection.close().await;
     Ok(migrator.iter().count())
+}
+
+static FIT: Statement = Statement::new(
+    "db.read_collation",
+    "select cast(pg_encoding_to_char(encoding) as text), cast(datcollate as text),
+            cast(case when to_regclass('_sqlx_migrations') is null then 1 else 0 end as bigint)
+     from pg_database
+     where datname = current_database()",
+);
+
+/// A new database of Postgres has to hold every text and to sort it as SQLite does: one that has tables of ours is taken as it is.
+async fn require_fit(connection: &mut Connection) -> Result<(), Error> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let mut read = |row: &Row<'_>| Ok((row.text(0)?, row.text(1)?, row.flag(2)?));
+    let found = connection.fetch(&FIT, None, &[], &mut read).await?;
+    for (encoding, collation, _) in found.into_iter().filter(|(.., is_new)| *is_new) {
+        if encoding != "UTF8" || !(collation.starts_with("C") || collation == "POSIX") {
+            return Err(Error::Broken(format!(
+                "the database has encoding {encoding} and collation {collation}: one made by \
+                 `createdb --encoding UTF8 --locale C --template template0 NAME` would be right"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn lenient(migrator: &Migrator) -> Migrator {

@@ -7,6 +7,15 @@ use crate::{Clock, Engine, Error, Rank, Row, Rows, Statement, Value};
 use kernel::{Instant, UserId};
 use std::collections::{HashMap, HashSet};
 
+/// What an account's gate says of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gate {
+    /// Neither blocked nor erased.
+    pub(crate) is_active: bool,
+    /// What it may do, as bits.
+    pub(crate) roles: u32,
+}
+
 /// A transaction. It commits when every command of its turn has been decided and written.
 pub struct Tx<'c> {
     pub(crate) connection: &'c mut Connection,
@@ -14,7 +23,7 @@ pub struct Tx<'c> {
     pub(crate) subscribed: &'c HashSet<String>,
     pub(crate) rank: Rank,
     pub(crate) now: Instant,
-    pub(crate) gates: HashMap<UserId, bool>,
+    pub(crate) gates: HashMap<UserId, Gate>,
     waiting: Together,
 }
 
@@ -128,7 +137,12 @@ impl<'c> Tx<'c> {
 
     /// True when the account exists and is neither blocked nor erased. Only for accounts whose gate is held.
     pub fn is_active(&self, user: UserId) -> bool {
-        self.gates.get(&user).copied().unwrap_or(false)
+        self.gates.get(&user).is_some_and(|gate| gate.is_active)
+    }
+
+    /// True when the account has all of these roles, as bits. Only for accounts whose gate is held.
+    pub(crate) fn has_roles(&self, user: UserId, roles: u32) -> bool {
+        self.gates.get(&user).is_some_and(|gate| roles & !gate.roles == 0)
     }
 
     /// Sends the writes that wait, for who must know now what they break.

@@ -88,6 +88,7 @@ impl App {
         let db = Db::open(options).await?;
         let tokens = Arc::new(Tokens::new(secrets.token_key().reveal(), i64::from(config.accounts.access_token_s), db.clone()));
         let accounts = Accounts::new(&db, tokens.clone(), personal_keys(secrets), accounts_policy(&config));
+        accounts.check_keys().await?;
         let wallet = Wallet::new(&db);
         let services = config.server.services.clone();
         let catalogue = catalogue(&db, &config, &services).await?;

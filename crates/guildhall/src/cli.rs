@@ -148,6 +148,7 @@ pub enum Command {
 
 /// Runs what was asked for.
 pub fn main() -> ExitCode {
+    end_quietly_where_nobody_reads();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives a process its threads");
     let done = runtime.block_on(async {
@@ -164,6 +165,23 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Whoever reads may have read enough, as `head` has: then there is nothing to tell, and nothing went wrong.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only commands print their answer; servers, which have something to finish, print nothing there"
+)]
+fn end_quietly_where_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let told = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if told.starts_with("failed printing to std") && told.contains("Broken pipe") {
+            // As the shell reports a program that the closed pipe ended.
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, String> {

@@ -177,12 +177,19 @@ impl Secrets {
 }
 
 /// Adds a personal key to the data folder's file and makes it the current one; servers use it once they are restarted.
-/// Returns its id. The older keys stay, for what they wrapped.
-pub fn rotate(data_dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<u32, Problems> {
+/// Returns its id. The older keys stay, for what they wrapped. Where the keys come from the environment nothing is made: the last of
+/// them, which has to be another than the first, is the current one.
+pub fn rotate(data_dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Rotation, Problems> {
     let dir = secrets_dir(data_dir);
-    if env(PERSONAL_KEY_VARIABLE).is_some() {
-        let advice = "add the new key there, as 1:OLD,2:NEW, and unset nothing; `openssl rand -hex 32` makes one";
-        return Err(Problem(format!("the personal keys come from {PERSONAL_KEY_VARIABLE}, not from a file; {advice}")).into());
+    if let Some(text) = env(PERSONAL_KEY_VARIABLE) {
+        let keys = numbered_keys(&text, PERSONAL_KEY_VARIABLE)?;
+        return match keys.as_slice() {
+            [_, .., current] => Ok(Rotation::Given(current.id)),
+            _ => {
+                let advice = "put the new one behind it, as 1:OLD,2:NEW, and run this again; `openssl rand -hex 32` makes one";
+                Err(Problem(format!("{PERSONAL_KEY_VARIABLE} holds one key: {advice}")).into())
+            }
+        };
     }
     let file = dir.join(PERSONAL_FILE);
     let failed = |error: io::Error| Problem(format!("{} cannot be rotated: {error}", file.display()));
@@ -196,7 +203,16 @@ pub fn rotate(data_dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<u
     let written = write_private(&dir, &lines(&keys)).map_err(failed)?;
     written.persist(&file).map_err(|error| failed(error.error))?;
     folder.sync_all().map_err(failed)?;
-    Ok(id)
+    Ok(Rotation::Made(id))
+}
+
+/// Which key is the current one from now on, by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rotation {
+    /// One that was made and stands in the file.
+    Made(u32),
+    /// The last of those in the environment.
+    Given(u32),
 }
 
 fn secrets_dir(data_dir: &Path) -> PathBuf {

@@ -7,6 +7,7 @@ use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use parking_lot::Mutex;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
@@ -52,12 +53,17 @@ pub(crate) async fn stop() {
     }
 }
 
+/// What the driver tells of the server's notices, unless the filter says otherwise.
+const NOTICES: &str = "sqlx::postgres::notice=warn";
+
 fn lines<S>(config: &Config) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'l> LookupSpan<'l>,
 {
-    let filter = EnvFilter::try_new(&config.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // Postgres notes at each start that what is there needs not be made.
+    let filter = EnvFilter::try_new(format!("{NOTICES},{}", config.log.filter)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()) || !std::io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(!is_plain);
     // A filter that does not say which levels it lets pass has every library's finest line made and thrown away.
     let any_level = LevelFilter::TRACE;
     match config.log.format {

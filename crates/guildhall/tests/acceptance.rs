@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod acceptance {
     mod api;
+    mod attacks;
     mod authorisation;
     mod backup;
     mod bad_input;

@@ -3,7 +3,7 @@
 use crate::decide;
 use crate::model::{Key, Library, Owned, Source};
 use db::{Act, Column, Command, Error, Meta, Rank, Row, Rows, Statement, Tx, row};
-use kernel::{Instant, Outcome, ProductId, Refusal, UserId};
+use kernel::{Code, Instant, Outcome, ProductId, Refusal, UserId};
 use std::collections::BTreeSet;
 
 static LOAD: Statement = Statement::new(
@@ -161,11 +161,13 @@ impl Command for Grant {
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a GrantAsk], now: Instant) -> Result<Vec<Outcome<Owned>>, Error> {
-        let known = known_products(tx, &batch.iter().map(|ask| ask.product).collect()).await?;
+        let offers = catalogue::offers::load(tx, &batch.iter().map(|ask| ask.product).collect()).await?;
         let mut library = load(tx, &batch.iter().map(|ask| (ask.user, ask.product)).collect()).await?;
         let grant = |ask: &&GrantAsk| {
-            if !known.contains(&ask.product) {
-                return Err(Refusal::not_found("product", ask.product));
+            let offer = offers.get(&ask.product).ok_or_else(|| Refusal::not_found("product", ask.product))?;
+            if offer.limited {
+                let told = format!("product {} is sold in limited copies, which are counted: another product would be right", ask.product);
+                return Err(Refusal::new(Code::WrongState, told));
             }
             decide::add(&mut library, ask.user, ask.product, Source::Operator(ask.operator), now)
         };
@@ -173,10 +175,6 @@ impl Command for Grant {
         write(tx, &library).await?;
         Ok(outcomes)
     }
-}
-
-async fn known_products(tx: &mut Tx<'_>, products: &BTreeSet<ProductId>) -> Result<BTreeSet<ProductId>, Error> {
-    Ok(catalogue::offers::load(tx, products).await?.into_keys().collect())
 }
 
 impl crate::LibraryService {
@@ -191,7 +189,7 @@ impl crate::LibraryService {
     /// Gives a product. Repeating the key returns the first answer.
     ///
     /// # Errors
-    /// No such product or account, or it is owned already.
+    /// No such product or account, it is sold in limited copies, or it is owned already.
     pub async fn grant(&self, meta: Meta, ask: GrantAsk) -> Result<Owned, Error> {
         self.grants.send(meta, ask).await
     }

@@ -28,6 +28,12 @@ pub fn request_refund(
             format!("payment {payment} is {}: only one that was paid can be refunded", paid.state.as_str()),
         ));
     }
+    if asked.is_some_and(BTreeSet::is_empty) {
+        return Err(Refusal::new(
+            Code::BadBody,
+            "products is empty: those that are to come back, or none of the field for all, would be right",
+        ));
+    }
     let wanted: BTreeSet<ProductId> = asked.cloned().unwrap_or_else(|| paid.items.keys().copied().collect());
     let mut eligible = Vec::new();
     let mut refused = Vec::new();

@@ -5,6 +5,7 @@ use crate::edge::Route;
 use crate::{Problem, Who};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, StatusCode, header};
 use db::Meta;
 use kernel::{Code, Refusal};
@@ -57,7 +58,7 @@ impl<T: Body, S: Send + Sync> FromRequest<S> for Ask<T> {
         let (mut parts, body) = request.into_parts();
         let who = Who::from_request_parts(&mut parts, state).await?;
         let open = Open::<T>::read(Request::from_parts(parts, body), state).await?;
-        let meta = Meta { caller: Some(who.user), ..open.meta };
+        let meta = Meta { caller: Some(who.user), roles: who.roles.0, ..open.meta };
         Ok(Ask { who, meta, body: open.body })
     }
 }
@@ -83,26 +84,42 @@ impl<T: Body> Open<T> {
     async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Open<T>, Problem> {
         let key = key(request.headers())?;
         let media = media(request.headers());
+        plain(request.headers())?;
         let mut hash = Sha256::new();
         hash.update(request.method().as_str());
-        hash.update(request.uri().path());
+        hash.update(request.uri().path_and_query().map_or("/", PathAndQuery::as_str));
         let route = request.extensions().get::<Arc<Route>>().expect("the edge names every request's route").name;
         let bytes = bytes(request, state).await?;
         hash.update([0]);
         hash.update(&bytes);
         let fingerprint = hash.finalize()[..16].try_into().expect("a SHA-256 hash has more than 16 bytes");
         let body = T::read(&media, &bytes)?;
-        Ok(Open { meta: Meta { caller: None, route, key, fingerprint, api_key: None }, body })
+        Ok(Open { meta: Meta { caller: None, roles: 0, route, key, fingerprint, api_key: None }, body })
     }
 }
 
 fn key(headers: &HeaderMap) -> Result<String, Refusal> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(db::new_key()) };
+    let mut sent = headers.get_all("idempotency-key").iter();
+    let Some(value) = sent.next() else { return Ok(db::new_key()) };
+    if sent.next().is_some() {
+        return Err(Refusal::new(Code::BadKey, "Idempotency-Key was sent twice: one of them would be right"));
+    }
     let text = value.to_str().unwrap_or_default();
     if (1..=KEY_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(text.to_owned());
     }
     Err(Refusal::new(Code::BadKey, format!("Idempotency-Key has to be 1 to {KEY_MAX} visible ASCII characters without spaces, as a UUID")))
+}
+
+/// Refuses bodies that are packed: the routes that take such read them themselves.
+fn plain(headers: &HeaderMap) -> Result<(), Refusal> {
+    let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or_default().trim().to_ascii_lowercase());
+    match coding.as_deref() {
+        None | Some("" | "identity") => Ok(()),
+        Some(_) => {
+            Err(Refusal::new(Code::WrongMediaType, "this route takes no packed bodies: one without Content-Encoding would be right"))
+        }
+    }
 }
 
 fn media(headers: &HeaderMap) -> String {

@@ -112,7 +112,12 @@ impl<S: Sync> FromRequestParts<S> for Who {
             return Ok(*who);
         }
         let tokens = parts.extensions.get::<Arc<Tokens>>().expect("the edge gives every request its tokens");
-        let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+        let mut sent = parts.headers.get_all(AUTHORIZATION).iter();
+        let bearer = sent
+            .next()
+            .filter(|_| sent.next().is_none())
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
         let Some(bearer) = bearer else {
             return Err(Refusal::new(
                 Code::Unauthenticated,

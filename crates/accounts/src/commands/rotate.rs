@@ -50,6 +50,15 @@ static LET_GO: Statement = Statement::new(
 .rows(&[("key_tag", Column::Int)])
 .locks(Rank::Other);
 
+// The oldest accounts, which are the likeliest to be under a key of former days.
+static NOT_FOUND_BY: Statement = Statement::new(
+    "accounts.count_lost_addresses",
+    "select count(*)
+     from (select e.user_id from account_email e order by e.user_id limit 200) s
+     where not exists (select 1 from account_email k where k.user_id = s.user_id and k.key_tag in (select key_tag from rows))",
+)
+.rows(&[("key_tag", Column::Int)]);
+
 /// One step of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -156,6 +165,24 @@ impl Rotate {
 }
 
 impl Accounts {
+    /// Looks whether the accounts of the database can be found and read by the keys that were given, by two hundred of the oldest. Without
+    /// this a wrong key would find nobody, and let people sign up a second time.
+    ///
+    /// # Errors
+    /// Some cannot be found by any of the keys.
+    pub async fn check_keys(&self) -> Result<(), Error> {
+        let tags = self.inner.vault.email_hashes("");
+        let rows = Rows::of(&tags, |hash| row![hash.key_tag]);
+        let lost = self.inner.db.read().await?.load(&NOT_FOUND_BY, rows, |row| row.int(0)).await?.pop().unwrap_or_default();
+        if lost == 0 {
+            return Ok(());
+        }
+        Err(Error::Broken(format!(
+            "{lost} of the oldest accounts were made under a personal key that was not given: every key that is still in use, as 1:OLD,2:NEW, \
+             would be right (GUILDHALL_PERSONAL_KEY, or secrets/personal.key in the data folder)"
+        )))
+    }
+
     /// Wraps every data key with the current master key and hashes every address with the current lookup key, while the server runs.
     /// `progress` hears the number of accounts done. Former keys may be removed when nothing was unreadable.
     ///

@@ -57,3 +57,19 @@ async fn a_missing_master_key_is_counted_and_nothing_is_let_go() {
         ground.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_key_that_is_in_use_and_was_not_given_is_noticed() {
+    for ground in grounds().await {
+        ground.with(only_second(), policy()).check_keys().await.unwrap();
+        ground.player("jane@example.com").await;
+        ground.accounts.check_keys().await.unwrap();
+        ground.with(second(), policy()).check_keys().await.unwrap();
+        let told = ground.with(only_second(), policy()).check_keys().await.unwrap_err().to_string();
+        assert!(told.contains("1 of the oldest accounts") && told.contains("1:OLD,2:NEW"), "{told}");
+        let rotating = ground.with(second(), policy());
+        rotating.rotate_personal_key(|_| ()).await.unwrap();
+        ground.with(only_second(), policy()).check_keys().await.unwrap();
+        ground.end().await;
+    }
+}

@@ -62,7 +62,8 @@ impl Command for Leave {
         let (kind, number, goal, period, by) = control_columns(&input.control);
         let what = serde_json::json!({ "kind": kind, "number": number, "goal": goal, "period": period, "by": by });
         let reason = input.reason.as_ref()?;
-        Some(Act { act, subject: format!("game/{}", input.game), detail: serde_json::json!({ "what": what, "reason": reason }) })
+        let detail = serde_json::json!({ "player": input.player, "what": what, "reason": reason });
+        Some(Act { act, subject: format!("game/{}", input.game), detail })
     }
 
     async fn run<'a>(&'a self, tx: &'a mut Tx<'_>, batch: &'a [&'a Ask], now: Instant) -> Result<Vec<Outcome<()>>, Error> {

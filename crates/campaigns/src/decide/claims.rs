@@ -313,9 +313,14 @@ fn check_room(state: &State, user: UserId, rewards: &[Reward], points: i64, curr
         }
     }
     let held = state.wallets.held.get(&(user, currency)).map_or(0, |held| held.balance);
-    let fits = |points: i64| (1..=wallet::decide::AMOUNT_MAX).contains(&points);
-    let each_fits = rewards.iter().filter_map(|reward| reward.points).all(fits);
-    if !each_fits || held.checked_add(points).is_none_or(|balance| balance > wallet::decide::BALANCE_MAX) {
+    if let Some(points) =
+        rewards.iter().filter_map(|reward| reward.points).find(|points| !(1..=wallet::decide::AMOUNT_MAX).contains(points))
+    {
+        let told =
+            format!("a reward of {points} points is none that a wallet takes at once: 1 to {} would be right", wallet::decide::AMOUNT_MAX);
+        return Err(Refusal::new(Code::BadAmount, told));
+    }
+    if held.checked_add(points).is_none_or(|balance| balance > wallet::decide::BALANCE_MAX) {
         let told = format!("{points} more would take the wallet above {} minor units", wallet::decide::BALANCE_MAX);
         return Err(Refusal::new(Code::BadAmount, told));
     }

@@ -44,7 +44,7 @@ fn a_change_to_what_is_so_already_keeps_the_version_and_writes_nothing() {
     let mut before = state();
     let id = decide(&mut before, &Asked::Add(Box::new(product("Kartrider", 1999)))).unwrap().product;
     let mut state = State { version: 9, products: before.products.clone(), ..state() };
-    let same = Edit { name: Some("Kartrider".to_owned()), price: Some(Money { minor: 1999, currency: Currency::USD }), ..Edit::default() };
+    let same = Edit { name: Some("Kartrider".to_owned()), price: Some((1999, Some(Currency::USD))), ..Edit::default() };
     assert_eq!(decide(&mut state, &Asked::Edit(id, Box::new(same))).unwrap().version, 7);
     assert!(state.changed.is_empty());
     assert_eq!(decide(&mut state, &Asked::SetLimit(id, true, 1)).unwrap().version, 9);
@@ -58,7 +58,7 @@ fn what_cannot_be_sold_is_refused_with_the_value_and_what_would_be_right() {
     let won = Money { minor: 1000, currency: "KRW".parse().unwrap() };
     let sale = |percent, starts_at, ends_at| Asked::SetSale(id, Sale { percent, starts_at: Instant(starts_at), ends_at: Instant(ends_at) });
     let refused = [
-        (Asked::Edit(id, Box::new(Edit { price: Some(won), ..Edit::default() })), Code::BadAmount, "KRW"),
+        (Asked::Edit(id, Box::new(Edit { price: Some((won.minor, Some(won.currency))), ..Edit::default() })), Code::BadAmount, "KRW"),
         (Asked::Edit(id, Box::new(Edit { name: Some(" \t".to_owned()), ..Edit::default() })), Code::BadText, "blank"),
         (Asked::Edit(id, Box::new(Edit { name: Some("a\0".to_owned()), ..Edit::default() })), Code::BadText, "NUL"),
         (sale(0, 0, 2_000), Code::BadAmount, "1 to 100"),
@@ -82,7 +82,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     prop_oneof![
         (names(), prices()).prop_map(|(name, minor)| Asked::Add(Box::new(product(&name, minor)))),
         (id(), prop::option::of(names()), prop::option::of(prices())).prop_map(|(id, name, minor)| {
-            let price = minor.map(|minor| Money { minor, currency: Currency::USD });
+            let price = minor.map(|minor| (minor, Some(Currency::USD)));
             Asked::Edit(id, Box::new(Edit { name, price, ..Edit::default() }))
         }),
         (id(), any::<u8>(), 0..3_000_i64, 0..3_000_i64)

@@ -62,11 +62,18 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
         return Ok(ExitCode::SUCCESS);
     }
     if matches!(admin, Admin::RotateKey) {
-        let config = load_config(settings, Vec::new())?;
-        let id = secrets::rotate(&config.data.dir, |name| std::env::var(name).ok()).map_err(|e| e.to_string())?;
-        println!("personal-data key {id} was made and is the current one");
+        // Before anything is changed: that nobody else has the folder, and that all keys in use are at hand.
+        let (app, lock) = writing(settings).await?;
+        app.stop().await;
+        let told = match secrets::rotate(&app.config.data.dir, |name| std::env::var(name).ok()).map_err(|e| e.to_string())? {
+            secrets::Rotation::Made(id) => format!("personal-data key {id} was made and is the current one"),
+            secrets::Rotation::Given(id) => format!("personal-data key {id}, the last of those given, is the current one"),
+        };
+        drop(lock);
+        println!("{told}");
     }
     let (app, lock) = writing(settings).await?;
+    let mut status = ExitCode::SUCCESS;
     let done = match admin {
         Admin::CreateUser { email, name, roles } => {
             let password = read_password()?;
@@ -76,7 +83,10 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
         Admin::GrantRole { email, role } => {
             app.accounts.grant_role(&email, role).await.map(|user| format!("account {user} has the role {} now", role.as_str()))
         }
-        Admin::Erase { users } => erase(&app, &users).await,
+        Admin::Erase { users } => erase(&app, &users).await.map(|(lines, all)| {
+            status = if all { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            lines
+        }),
         Admin::Parked { resume } => parked(&app, resume).await,
         Admin::RotateKey => rotate_keys(&app).await,
         Admin::FleetToken => unreachable!("it was printed above, without a database"),
@@ -84,20 +94,24 @@ pub(super) async fn run(settings: &Settings, admin: Admin) -> Result<ExitCode, S
     app.stop().await;
     drop(lock);
     println!("{}", done.map_err(|e| e.to_string())?);
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }
 
-/// One after the other; whose turn ends in a refusal is told, and the others go on.
-async fn erase(app: &App, users: &[kernel::UserId]) -> Result<String, db::Error> {
+/// One after the other; whose turn ends in a refusal is told, and the others go on. Whether all are gone comes along.
+async fn erase(app: &App, users: &[kernel::UserId]) -> Result<(String, bool), db::Error> {
     let mut lines = Vec::with_capacity(users.len());
+    let mut all = true;
     for user in users {
         match app.accounts.erase_account(*user).await {
             Ok(()) => lines.push(format!("account {user} is erased")),
-            Err(db::Error::Refused(refusal)) => lines.push(format!("account {user} is left as it was: {}", refusal.detail)),
+            Err(db::Error::Refused(refusal)) => {
+                all = false;
+                lines.push(format!("account {user} is left as it was: {}", refusal.detail));
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(lines.join("\n"))
+    Ok((lines.join("\n"), all))
 }
 
 /// A line for each, and what was done about them; a thousand at a time.

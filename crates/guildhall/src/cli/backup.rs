@@ -1,6 +1,7 @@
 //! `guildhall backup` and `guildhall restore`: the whole database as one file while servers run, and back into an empty one.
 //! Refuses to write over anything: a file that is there, a database that holds something.
 
+use super::serve::asked_to_stop;
 use super::start::{load_config, quiet};
 use super::{DataLock, Settings};
 use crate::app::database_options;
@@ -27,19 +28,51 @@ pub(super) async fn backup(settings: &Settings, file: &Path) -> Result<ExitCode,
     }
     // Under a passing name until it is whole, so that nobody takes half a copy for a backup.
     let passing = passing(file)?;
-    match url.sqlite_file() {
-        Some(database) if !database.exists() => return Err(format!("there is no database {}", database.display())),
-        Some(_) => {
-            let into = passing.path().to_string_lossy().replace('\'', "''");
-            db::run_once(url.reveal(), &format!("vacuum into '{into}'")).await.map_err(|e| e.to_string())?;
-        }
-        // Rights are left out: recipes' roles carry the mark of their database, and are made again in another.
-        None => tool("pg_dump", &url, &["--format=custom", "--no-owner", "--no-privileges", "--file"], passing.path()).await?,
+    if let Some(database) = url.sqlite_file().filter(|database| !database.exists()) {
+        return Err(format!("there is no database {}", database.display()));
     }
+    let (from, into) = (url.clone(), passing.path().to_owned());
+    let copying = tokio::spawn(async move { copy(&from, &into).await });
+    let Some(copied) = unless_stopped(copying).await? else { return Ok(given_up(passing, "no backup was made")) };
+    copied?;
     let size = keep(passing, file)?;
     println!("{url} is in {}: {:.1} MB", file.display(), size as f64 / 1e6);
-    eprintln!("the keys are not in it: keep {} with it, or what GUILDHALL_PERSONAL_KEY holds", config.data.dir.join("secrets").display());
+    let secrets = config.data.dir.join("secrets");
+    let keys = if secrets.exists() {
+        secrets.display().to_string()
+    } else {
+        "what GUILDHALL_PERSONAL_KEY and GUILDHALL_TOKEN_KEY hold".to_owned()
+    };
+    eprintln!("the keys are not in it: keep {keys} too, and apart from it, since both together read everybody's personal data");
     Ok(ExitCode::SUCCESS)
+}
+
+async fn copy(url: &DatabaseUrl, into: &Path) -> Result<(), String> {
+    if url.sqlite_file().is_some() {
+        let into = into.to_string_lossy().replace('\'', "''");
+        return db::run_once(url.reveal(), &format!("vacuum into '{into}'")).await.map(drop).map_err(|e| e.to_string());
+    }
+    // Rights are left out: recipes' roles carry the mark of their database, and are made again in another.
+    tool("pg_dump", url, &["--format=custom", "--no-owner", "--no-privileges", "--file"], into).await
+}
+
+/// What a task came to; none where the process was asked to stop before.
+async fn unless_stopped<T>(task: tokio::task::JoinHandle<T>) -> Result<Option<T>, String> {
+    tokio::select! {
+        done = task => done.map(Some).map_err(|e| e.to_string()),
+        () = asked_to_stop() => Ok(None),
+    }
+}
+
+/// Takes away what was begun, with the journal that SQLite keeps beside it.
+fn given_up(passing: NamedTempFile, told: &str) -> ExitCode {
+    for beside in ["-journal", "-wal", "-shm"] {
+        // Most are not there.
+        drop(std::fs::remove_file(format!("{}{beside}", passing.path().display())));
+    }
+    drop(passing);
+    eprintln!("stopped: {told}");
+    ExitCode::from(130)
 }
 
 /// Fills an empty database from such a file, and brings its schema up to date.
@@ -53,7 +86,11 @@ pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<ExitCode
         return Err(format!("{} is no backup of {kind}, and {url} is a database of that kind", file.display()));
     }
     match url.sqlite_file() {
-        Some(database) => restore_sqlite(file, &database).await?,
+        Some(database) => {
+            if !restore_sqlite(file, &database).await? {
+                return Ok(ExitCode::from(130));
+            }
+        }
         None => restore_postgres(&config, &url, file).await?,
     }
     let options = database_options(&config);
@@ -66,27 +103,38 @@ pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-async fn restore_sqlite(file: &Path, database: &Path) -> Result<(), String> {
-    static INTEGRITY: Statement = Statement::new("backup.integrity", "pragma integrity_check");
+/// False: it was stopped before anything was put in place.
+async fn restore_sqlite(file: &Path, database: &Path) -> Result<bool, String> {
     let wal = PathBuf::from(format!("{}-wal", database.display()));
     if let Some(there) = [database, &wal].into_iter().find(|path| path.metadata().is_ok_and(|found| found.len() > 0)) {
         return Err(format!("{} is there already: a restore writes over nothing, so move it away first", there.display()));
     }
     let passing = passing(database)?;
-    let copied = std::fs::copy(file, passing.path()).map_err(|e| format!("{}: {e}", file.display()))?;
-    let copy = Db::open(Options { statement_timeout_ms: 0, ..Options::new(format!("sqlite:{}", passing.path().display())) });
-    let copy = copy.await.map_err(|e| e.to_string())?;
-    let found = copy.fetch(&INTEGRITY, &[], |row| row.text(0)).await.map_err(|e| format!("{}: {e}", file.display()))?;
-    copy.close().await;
-    if found != ["ok"] {
-        return Err(format!("{} is damaged: {}", file.display(), found.join("; ")));
-    }
+    let (from, into) = (file.to_owned(), passing.path().to_owned());
+    let copying = tokio::spawn(async move { sound_copy(&from, &into).await });
+    let Some(copied) = unless_stopped(copying).await? else {
+        given_up(passing, "nothing was restored");
+        return Ok(false);
+    };
+    let copied = copied?;
     if database.exists() {
         // It is empty, as was seen above.
         std::fs::remove_file(database).map_err(|e| format!("{}: {e}", database.display()))?;
     }
     let kept = keep(passing, database)?;
-    if kept >= copied { Ok(()) } else { Err(format!("{} has {kept} bytes of {copied}", database.display())) }
+    if kept >= copied { Ok(true) } else { Err(format!("{} has {kept} bytes of {copied}", database.display())) }
+}
+
+/// Copies a database that SQLite finds whole; returns its bytes.
+async fn sound_copy(file: &Path, into: &Path) -> Result<u64, String> {
+    static INTEGRITY: Statement = Statement::new("backup.integrity", "pragma integrity_check");
+    let of = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+    let copied = tokio::fs::copy(file, into).await.map_err(|e| of(&e))?;
+    let copy = Db::open(Options { statement_timeout_ms: 0, ..Options::new(format!("sqlite:{}", into.display())) });
+    let copy = copy.await.map_err(|e| of(&e))?;
+    let found = copy.fetch(&INTEGRITY, &[], |row| row.text(0)).await.map_err(|e| of(&e))?;
+    copy.close().await;
+    if found == ["ok"] { Ok(copied) } else { Err(format!("{} is damaged: {}", file.display(), found.join("; "))) }
 }
 
 async fn restore_postgres(config: &Config, url: &DatabaseUrl, file: &Path) -> Result<(), String> {
@@ -94,13 +142,15 @@ async fn restore_postgres(config: &Config, url: &DatabaseUrl, file: &Path) -> Re
         "backup.tables",
         "select count(*) from information_schema.tables where table_schema not in ('pg_catalog', 'information_schema')",
     );
-    let db = Db::open(database_options(config)).await.map_err(|e| format!("{url}: {e}; a new database would be right: `createdb NAME`"))?;
+    let db = Db::open(database_options(config)).await.map_err(|e| {
+        format!("{url}: {e}; a new database would be right: `createdb --encoding UTF8 --locale C --template template0 NAME`")
+    })?;
     let tables = db.fetch(&TABLES, &[], |row| row.int(0)).await.map_err(|e| e.to_string())?;
     db.close().await;
     if tables != [0] {
         let count = tables.first().copied().unwrap_or_default();
         return Err(format!(
-            "{url} holds {count} tables: a restore writes over nothing, so a new database would be right: `createdb NAME`"
+            "{url} holds {count} tables: a restore writes over nothing, so a new database would be right: `createdb --encoding UTF8 --locale C --template template0 NAME`"
         ));
     }
     tool("pg_restore", url, &["--no-owner", "--exit-on-error", "--single-transaction"], file).await

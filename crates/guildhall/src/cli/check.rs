@@ -1,7 +1,7 @@
 //! `guildhall check`: runs every invariant and names each broken one with its rows.
 
 use super::Settings;
-use super::start::load_config;
+use super::start::{load_config, unmigrated};
 use crate::app::database_options;
 use crate::checks;
 use db::{Db, Engine};
@@ -10,12 +10,12 @@ use std::process::ExitCode;
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) async fn run(settings: &Settings, json: bool) -> Result<ExitCode, String> {
     let config = load_config(settings, Vec::new())?;
-    let db = Db::open(database_options(&config)).await.map_err(|e| format!("{e}: has it been migrated?"))?;
+    let db = Db::open(database_options(&config)).await.map_err(|e| e.to_string())?;
     // Plans made without statistics, as right after a bulk load, read whole tables once per row.
     if db.engine() == Engine::Postgres {
         db.analyse().await.map_err(|e| e.to_string())?;
     }
-    let breaches = checks::check(&db).await.map_err(|e| e.to_string())?;
+    let breaches = checks::check(&db).await.map_err(unmigrated)?;
     let invariants = checks::invariants();
     for breach in &breaches {
         if json {

@@ -64,6 +64,12 @@ pub(super) async fn run(settings: &Settings, doctor: Doctor) -> Result<ExitCode,
         println!("{}", shown.trim_end());
         return Ok(ExitCode::SUCCESS);
     };
+    if !examined.report.advice.iter().any(|advice| advice.id == *id) {
+        let known: Vec<&str> = examined.report.advice.iter().map(|advice| advice.id.as_str()).collect();
+        let right =
+            if known.is_empty() { "there is none at all".to_owned() } else { format!("one of {} would be right", known.join(", ")) };
+        return Err(format!("there is no advice {id:?} now: {right}; `guildhall doctor` shows what there is"));
+    }
     // A server that writes to the file would wait for the whole making of the index.
     let lock = if doctor.statements.is_none() { DataLock::take(&config)? } else { None };
     let mut writing = Inspector::open(url, Access::Write, None).await.map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 //! `guildhall import`: fills the catalogue from a file, with a progress bar, and lists past imports.
 
-use super::start::{load_config, load_secrets, log, quiet};
+use super::start::{load_config, load_secrets, log, quiet, unmigrated};
 use super::{DataLock, Settings};
 use crate::app::database_options;
 use catalogue::import::{self, Progress, Run, Status, Summary};
@@ -121,13 +121,13 @@ fn tell(summary: &Summary, (products, genre_rows): (i64, i64)) {
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn list(settings: &Settings, bad: Option<i64>) -> Result<ExitCode, String> {
     let config = load_config(settings, quiet())?;
-    let db = Db::open(database_options(&config)).await.map_err(|e| format!("{e}: has it been migrated?"))?;
+    let db = Db::open(database_options(&config)).await.map_err(|e| e.to_string())?;
     if let Some(run) = bad {
-        for entry in import::list_bad(&db, run).await.map_err(|e| e.to_string())? {
+        for entry in import::list_bad(&db, run).await.map_err(unmigrated)? {
             println!("{}\t{}", entry.app_id, entry.reason);
         }
     } else {
-        let runs = import::list(&db).await.map_err(|e| e.to_string())?;
+        let runs = import::list(&db).await.map_err(unmigrated)?;
         if runs.is_empty() {
             println!("nothing was imported yet: guildhall import steam FILE");
         }

@@ -87,3 +87,10 @@ pub(super) async fn openapi() -> Result<ExitCode, String> {
     drop(lock);
     Ok(ExitCode::SUCCESS)
 }
+
+/// A database that lacks our tables is one that nobody made ready.
+pub(super) fn unmigrated(error: db::Error) -> String {
+    let told = error.to_string();
+    let lacks_tables = told.contains("no such table") || (told.contains("relation") && told.contains("does not exist"));
+    if lacks_tables { format!("{told}: has it been made ready? `guildhall migrate` does it") } else { told }
+}

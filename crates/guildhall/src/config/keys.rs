@@ -208,7 +208,10 @@ fn log(reader: &mut Reader) -> Log {
     Log {
         format: reader.choice("log.format", LogFormat::Text, &formats),
         filter: reader.text("log.filter", "info".to_owned(), "a level, or levels per part, as info or info,db=debug", |text| {
-            (!text.trim().is_empty() && EnvFilter::builder().parse(text).is_ok()).then(|| text.to_owned())
+            // A word alone that is no level would be taken for a part's name, and silence everything else.
+            let is_level = |word: &str| word.trim().parse::<tracing::level_filters::LevelFilter>().is_ok();
+            let told = text.split(',').all(|piece| piece.contains(['=', '[']) || is_level(piece));
+            (!text.trim().is_empty() && told && EnvFilter::builder().parse(text).is_ok()).then(|| text.to_owned())
         }),
     }
 }

@@ -43,6 +43,9 @@ pub(super) struct Scene {
 
 impl Stage {
     pub(super) async fn set(settings: &Settings, demo: &Demo, teller: &Teller) -> Result<Stage, String> {
+        if let Some(file) = demo.catalogue.as_ref().filter(|file| !file.is_file()) {
+            return Err(format!("{}: there is no such file", file.display()));
+        }
         let folder = tempfile::Builder::new().prefix("guildhall-demo-").tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
         let mut config = config(settings, demo, folder.path())?;
         log(&config);

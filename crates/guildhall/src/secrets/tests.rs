@@ -146,7 +146,7 @@ fn rotating_adds_a_current_key_and_keeps_the_old_one() {
     let dir = tempfile::tempdir().unwrap();
     let database = dir.path().join("guildhall.db");
     let before = Secrets::load(dir.path(), nothing, Missing::Generate { database: &database }).unwrap();
-    assert_eq!(rotate(dir.path(), nothing), Ok(2));
+    assert_eq!(rotate(dir.path(), nothing), Ok(Rotation::Made(2)));
     let after = Secrets::load(dir.path(), nothing, Missing::Refuse).unwrap();
     assert_eq!(after.personal_keys()[0], before.personal_keys()[0]);
     assert_eq!((after.personal_keys().len(), after.current_personal_key().id), (2, 2));
@@ -165,7 +165,7 @@ fn rotations_at_once_lose_no_key() {
     let dir = tempfile::tempdir().unwrap();
     let database = dir.path().join("guildhall.db");
     Secrets::load(dir.path(), nothing, Missing::Generate { database: &database }).unwrap();
-    let ids: HashSet<u32> = std::thread::scope(|scope| {
+    let ids: HashSet<Rotation> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| rotate(dir.path(), nothing).unwrap())).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
@@ -177,6 +177,8 @@ fn rotations_at_once_lose_no_key() {
 fn keys_from_the_environment_are_not_rotated_in_a_file() {
     let told = rotate(Path::new("/nowhere"), both(HEX, HEX)).unwrap_err().to_string();
     assert!(told.contains("GUILDHALL_PERSONAL_KEY") && told.contains("1:OLD,2:NEW"), "{told}");
+    let given = format!("1:{HEX},7:{BASE64}");
+    assert_eq!(rotate(Path::new("/nowhere"), both(HEX, &given)), Ok(Rotation::Given(7)));
 }
 
 #[test]

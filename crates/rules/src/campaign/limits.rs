@@ -22,6 +22,8 @@ pub const TIERS_MAX: usize = 50;
 pub const REPEATS_MAX: i64 = 1_000;
 /// The largest target; sums stay far from what 64 bits hold.
 pub const TARGET_MAX: i64 = 1_000_000_000_000_000;
+/// Points of one reward: what a wallet takes at once. A hundred of them fit an empty one.
+pub const POINTS_MAX: i64 = 1_000_000_000_000;
 /// Values a goal that counts distinct ones remembers, per period.
 pub const DISTINCT_MAX: i64 = 1_000;
 /// Items of a collection: one bit each.

@@ -98,7 +98,7 @@ fn reward(check: &mut Check, reward: &Reward, condition: &Condition, path: &str)
         check.within(&format!("{path}.tier"), tier, 1, condition.reaches());
     }
     if let Some(points) = reward.points {
-        check.within(&format!("{path}.points"), points, 1, limits::TARGET_MAX);
+        check.within(&format!("{path}.points"), points, 1, limits::POINTS_MAX);
     }
     if reward.product.is_some_and(|product| product.0 < 1) {
         check.wrong(&format!("{path}.product"), "a product's id is a positive whole number".to_owned());

@@ -10,8 +10,8 @@ use memchr::memmem::Finder;
 pub(super) struct Delimited {
     delimiter: Finder<'static>,
     quote: Option<u8>,
-    /// A line of names, as files begin with; it is no record.
-    header: Option<String>,
+    /// The columns' names where a line of them is no record, as files begin with.
+    header: Option<Vec<String>>,
     columns_min: usize,
     columns: usize,
     more_columns: bool,
@@ -35,7 +35,7 @@ impl Delimited {
         Delimited {
             delimiter: Finder::new(written.delimiter).into_owned(),
             quote: written.quote,
-            header: written.has_header.then(|| written.columns.join(written.delimiter)),
+            header: written.has_header.then(|| written.columns.to_vec()),
             columns_min: written.columns_min,
             columns: written.columns.len(),
             more_columns: written.more_columns,
@@ -44,7 +44,16 @@ impl Delimited {
     }
 
     pub(super) fn is_header(&self, line: &str) -> bool {
-        self.header.as_deref().is_some_and(|header| line.strip_prefix('\u{feff}').unwrap_or(line) == header)
+        let Some(names) = &self.header else { return false };
+        let quote = |c: char| self.quote == u8::try_from(c).ok();
+        let mut told = 0;
+        let delimiter = std::str::from_utf8(self.delimiter.needle()).unwrap_or_default();
+        // The first name that differs ends it, so a record costs one comparison.
+        let fits = line.strip_prefix('\u{feff}').unwrap_or(line).split(delimiter).all(|column| {
+            told += 1;
+            names.get(told - 1).is_some_and(|name| column.trim().trim_matches(quote) == name)
+        });
+        fits && told >= self.columns_min
     }
 
     /// Notes the wanted columns in the record's row. `wanted` has the slot of each column, or none.
@@ -175,6 +184,27 @@ mod tests {
         assert_eq!(split(";", " a ;\u{3000}b;   "), texts(&["a", "b", "-"]));
         assert_eq!(split("\t", "a\t\tc"), texts(&["a", "-", "c"]));
         assert_eq!(split(",", "a,b"), texts(&["a", "b"]), "the third may lack");
+    }
+
+    #[test]
+    fn a_line_of_names_is_known_with_quotes_and_blanks_and_without_the_last_ones() {
+        let columns: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let written = Written {
+            delimiter: ",",
+            quote: Some(b'"'),
+            has_header: true,
+            columns: &columns,
+            columns_min: 2,
+            more_columns: false,
+            trim: false,
+        };
+        let lines = Delimited::new(&written);
+        for header in ["a,b,c", "\u{feff}a,b,c", "\"a\",\"b\",\"c\"", "a, b ,c", "a,b"] {
+            assert!(lines.is_header(header), "{header}");
+        }
+        for record in ["a", "a,b,d", "a,b,c,d", "1,b,c", ""] {
+            assert!(!lines.is_header(record), "{record}");
+        }
     }
 
     #[test]

@@ -20,9 +20,8 @@ use std::collections::BTreeMap;
 
 /// Bytes of a document.
 const DOCUMENT_MAX: usize = 1 << 20;
-/// Bytes of a record unless the mapping says otherwise, and at most.
+/// Bytes of a record unless the mapping says less: the stream keeps no more of one.
 const RECORD_BYTES: i64 = 1 << 20;
-const RECORD_BYTES_MAX: i64 = 16 << 20;
 /// Ids remembered per player, at most.
 const DEDUPE_IDS_MAX: i64 = 65_536;
 
@@ -82,7 +81,7 @@ impl Builder {
             }
         };
         let dedupe_max = top.integer("dedupe_max", 1..=DEDUPE_IDS_MAX, &mut self.faults).unwrap_or(512);
-        let record_max = top.integer("record_max", 64..=RECORD_BYTES_MAX, &mut self.faults).unwrap_or(RECORD_BYTES);
+        let record_max = top.integer("record_max", 64..=RECORD_BYTES, &mut self.faults).unwrap_or(RECORD_BYTES);
         if let Some(name) = top.text("zone", &mut self.faults) {
             self.zone = self.zone_number(&top.at("zone"), name);
         }

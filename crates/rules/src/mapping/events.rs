@@ -173,7 +173,7 @@ impl<'r> Record<'r> {
         };
         draft.amount = match &rule.amount {
             None => 1,
-            Some((field, how)) => match field.integer(self, place, *how)? {
+            Some(field) => match field.integer(self, place)? {
                 Got::Value(amount) if amount < 0 => {
                     return Err(Unfit::new(Reason::NegativeAmount, format!("amount: {amount}: 0 or more would be right")));
                 }
@@ -206,7 +206,7 @@ impl<'r> Record<'r> {
                 Got::Value(text) => return Ok(Drawn::Text(text)),
                 got => matches!(got, Got::Missing),
             },
-            Form::Integer(how) => match field.integer(self, place, *how)? {
+            Form::Integer => match field.integer(self, place)? {
                 Got::Value(number) => return Ok(Drawn::Integer(number)),
                 got => matches!(got, Got::Missing),
             },

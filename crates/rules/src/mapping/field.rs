@@ -18,6 +18,8 @@ pub(super) struct Field {
     /// Values that mean none.
     pub(super) none: Vec<Box<str>>,
     pub(super) map: Option<Map>,
+    /// How a number at its path becomes a whole one.
+    pub(super) numeric: Numeric,
     /// Asked where this one gives nothing.
     pub(super) or: Option<Box<Field>>,
 }
@@ -81,7 +83,7 @@ impl Found {
 }
 
 impl Field {
-    /// Most fields are a path and nothing else: those are read here, all others by [`Field::chosen`].
+    /// Most fields are a path and nothing else: those are read here, all others by [`Field::first`].
     #[inline]
     fn find(&self, record: &Record<'_>, place: Place) -> Fit<Found> {
         if let From::Path(source) = &self.from
@@ -93,18 +95,20 @@ impl Field {
                 return Ok(Found::Slot(slot));
             }
         }
-        self.chosen(record, place)
+        self.first(record, place)
     }
 
-    #[inline(never)]
-    fn chosen(&self, record: &Record<'_>, place: Place) -> Fit<Found> {
-        let found = self.first(record, place)?;
-        match (&found, &self.or) {
-            (Found::Missing | Found::None, Some(or)) => or.chosen(record, place),
-            _ => Ok(found),
+    /// The field that stands in for one that gave nothing. A value that means none stays none where that one has nothing either.
+    #[inline]
+    fn or_else<T>(&self, got: Got<T>, ask: impl FnOnce(&Field) -> Fit<Got<T>>) -> Fit<Got<T>> {
+        match (&got, &self.or) {
+            (Got::Missing, Some(or)) => ask(or),
+            (Got::None, Some(or)) => ask(or).map(|other| if matches!(other, Got::Missing) { Got::None } else { other }),
+            _ => Ok(got),
         }
     }
 
+    #[inline(never)]
     fn first(&self, record: &Record<'_>, place: Place) -> Fit<Found> {
         let source = match &self.from {
             From::Path(source) => source,
@@ -138,36 +142,39 @@ impl Field {
     /// The field as text.
     #[inline]
     pub(super) fn text(&self, record: &Record<'_>, place: Place, limit: Limit) -> Fit<Got<Slot>> {
-        match self.find(record, place)? {
-            Found::Slot(slot) => record.checked(&self.what, slot, limit).map(Got::Value),
-            Found::Missing => Ok(Got::Missing),
-            Found::None => Ok(Got::None),
-            Found::Integer(_) | Found::Flag(_) => Err(self.wrong("a text")),
-        }
+        let got = match self.find(record, place)? {
+            Found::Slot(slot) => return record.checked(&self.what, slot, limit).map(Got::Value),
+            Found::Missing => Got::Missing,
+            Found::None => Got::None,
+            Found::Integer(_) | Found::Flag(_) => return Err(self.wrong("a text")),
+        };
+        self.or_else(got, |or| or.text(record, place, limit))
     }
 
     /// The field as a whole number.
     #[inline]
-    pub(super) fn integer(&self, record: &Record<'_>, place: Place, how: Numeric) -> Fit<Got<i64>> {
-        match self.find(record, place)? {
-            Found::Slot(slot) => record.integer(&self.what, slot, how).map(Got::Value),
-            Found::Integer(number) => Ok(Got::Value(number)),
-            Found::Missing => Ok(Got::Missing),
-            Found::None => Ok(Got::None),
-            Found::Flag(_) => Err(self.wrong("a whole number")),
-        }
+    pub(super) fn integer(&self, record: &Record<'_>, place: Place) -> Fit<Got<i64>> {
+        let got = match self.find(record, place)? {
+            Found::Slot(slot) => return record.integer(&self.what, slot, self.numeric).map(Got::Value),
+            Found::Integer(number) => return Ok(Got::Value(number)),
+            Found::Missing => Got::Missing,
+            Found::None => Got::None,
+            Found::Flag(_) => return Err(self.wrong("a whole number")),
+        };
+        self.or_else(got, |or| or.integer(record, place))
     }
 
     /// The field as yes or no.
     #[inline]
     pub(super) fn flag(&self, record: &Record<'_>, place: Place) -> Fit<Got<bool>> {
-        match self.find(record, place)? {
-            Found::Slot(slot) => record.flag(&self.what, slot).map(Got::Value),
-            Found::Flag(flag) => Ok(Got::Value(flag == 1)),
-            Found::Missing => Ok(Got::Missing),
-            Found::None => Ok(Got::None),
-            Found::Integer(_) => Err(self.wrong("a flag")),
-        }
+        let got = match self.find(record, place)? {
+            Found::Slot(slot) => return record.flag(&self.what, slot).map(Got::Value),
+            Found::Flag(flag) => return Ok(Got::Value(flag == 1)),
+            Found::Missing => Got::Missing,
+            Found::None => Got::None,
+            Found::Integer(_) => return Err(self.wrong("a flag")),
+        };
+        self.or_else(got, |or| or.flag(record, place))
     }
 
     /// Constants are checked when the document is read, so this is not met.

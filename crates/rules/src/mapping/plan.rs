@@ -4,7 +4,6 @@
 use super::delimited::Delimited;
 use super::field::Field;
 use super::filter::Filter;
-use super::number::Numeric;
 use super::profile::Profile;
 use super::shape::{Shape, Source};
 use super::text::Patterns;
@@ -67,7 +66,7 @@ pub(super) struct Rule {
     pub(super) player: Field,
     pub(super) at: Time,
     /// None: 1.
-    pub(super) amount: Option<(Field, Numeric)>,
+    pub(super) amount: Option<Field>,
     pub(super) item: Option<Field>,
     /// In the order of the mapping's attributes; none where this kind does not have it.
     pub(super) attributes: Vec<Option<Attribute>>,
@@ -85,7 +84,7 @@ pub(super) struct Attribute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
-    Integer(Numeric),
+    Integer,
     Flag,
 }
 

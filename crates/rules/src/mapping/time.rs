@@ -74,7 +74,8 @@ impl Time {
     pub(super) fn read(&self, record: &Record<'_>, place: Place) -> Fit<Got<i64>> {
         let got = self.first(record, place)?;
         match (&got, &self.or) {
-            (Got::Missing | Got::None, Some(or)) => or.read(record, place),
+            (Got::Missing, Some(or)) => or.read(record, place),
+            (Got::None, Some(or)) => or.read(record, place).map(|other| if matches!(other, Got::Missing) { Got::None } else { other }),
             _ => Ok(got),
         }
     }

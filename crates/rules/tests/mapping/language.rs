@@ -108,6 +108,27 @@ fn a_field_takes_another_where_it_is_missing_or_none() {
 }
 
 #[test]
+fn each_field_that_stands_in_for_another_has_its_own_way_to_be_whole() {
+    let document = with(
+        json!({ "amount": {"path": "cents", "or": {"path": "dollars", "times": 100, "round": "up", "or": {"path": "euros", "times": 110}}} }),
+    );
+    for (value, amount) in [(json!({ "cents": 7 }), 7), (json!({ "dollars": 3.501 }), 351), (json!({ "euros": "2" }), 220)] {
+        assert_eq!(fit(&document, &record(value)), [format!("{START} x{amount}")]);
+    }
+    assert_eq!(unfit(&document, record(json!({ "cents": 1.5 })).as_bytes()).0, Reason::BadNumber);
+}
+
+#[test]
+fn what_means_none_stays_none_where_nothing_stands_in_for_it() {
+    let document =
+        with(json!({ "player": {"path": "account", "none": [0], "or": "guest"}, "at": {"path": "at", "none": ["never"], "or": "then"} }));
+    assert!(fit(&document, &record(json!({ "account": 0 }))).is_empty());
+    assert!(fit(&document, &record(json!({ "account": "a", "at": "never" }))).is_empty());
+    assert_eq!(fit(&document, &record(json!({ "account": 0, "guest": "g" }))).len(), 1);
+    assert_eq!(unfit(&document, record(json!({})).as_bytes()).0, Reason::MissingField);
+}
+
+#[test]
 fn flags_are_read_as_games_write_them() {
     let document = with(json!({ "attributes": { "won": {"path": "won", "type": "flag"}, "far": {"test": {"path": "km", "gt": 9.5}} } }));
     for (value, flag) in [

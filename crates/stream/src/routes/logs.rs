@@ -13,7 +13,7 @@ use web::{Answer, Path, Problem, Reply};
 /// Takes log records, a line each (NDJSON or whatever the game's mapping reads), plain or packed with gzip or zstd.
 /// Answered when all lines are durable in the log. A body that cannot be read to its end leaves its first lines there: a repeat is
 /// safe, because records are recognised by their ids.
-#[utoipa::path(post, path = "/v1/games/{game}/logs", tag = "logs", security(("token" = []), ("key" = [])), params(("game" = GameId, Path)), request_body(content = String, content_type = "application/x-ndjson"), responses((status = 200, body = Taken), (status = 413, body = web::ProblemBody), (status = 503, body = web::ProblemBody)))]
+#[utoipa::path(post, path = "/v1/games/{game}/logs", tag = "logs", security(("token" = []), ("key" = [])), params(("game" = GameId, Path)), request_body(content = String, content_type = "application/x-ndjson"), responses((status = 200, body = Taken), (status = 404, body = web::ProblemBody), (status = 409, body = web::ProblemBody), (status = 413, body = web::ProblemBody), (status = 503, body = web::ProblemBody)))]
 pub(super) async fn take(State(stream): State<Stream>, caller: Caller, Path(game): Path<GameId>, request: Request) -> Answer<Taken> {
     let inner = stream.inner.clone();
     match &caller {
@@ -28,6 +28,11 @@ pub(super) async fn take(State(stream): State<Stream>, caller: Caller, Path(game
         Refusal::new(Code::Overloaded, format!("{} requests bring logs already: try again in a second", inner.options.intake.requests_max))
     })?;
     let live = inner.receiving(&game).await?;
+    if live.is_none() {
+        inner.accounts.game(&game).await?;
+        let told = format!("{game} has no mapping yet, so nobody could read its lines: PUT /v1/games/{game}/mapping would be right");
+        return Err(Refusal::new(Code::WrongState, told).into());
+    }
     let keying = live.and_then(|live| live.mapping.as_ref().filter(|mapping| mapping.keyed_by_player()).and(live.mapper.clone()));
     let (parts, body) = Chunks::pair();
     let (runtime, limits, topic) = (Handle::current(), inner.options.intake.clone(), stream.topic(&game));

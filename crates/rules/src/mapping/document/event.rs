@@ -3,7 +3,6 @@
 
 use super::super::field::Field;
 use super::super::filter::Filter;
-use super::super::number::Numeric;
 use super::super::plan::{ATTRIBUTES_MAX, Attribute, Form, Id, Rule};
 use super::super::time::Time;
 use super::field::Want;
@@ -14,6 +13,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const EVENTS_MAX: usize = 64;
+/// What campaigns find on every event, whatever its attributes.
+const TAKEN: [&str; 3] = ["amount", "item", "kind"];
 
 /// A rule before the places of all attributes are known.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) struct Event {
     kind: Field,
     player: Field,
     at: Time,
-    amount: Option<(Field, Numeric)>,
+    amount: Option<Field>,
     item: Option<Field>,
     attributes: BTreeMap<String, Attribute>,
 }
@@ -86,10 +87,7 @@ impl Builder {
             Some((path, value)) => self.time("at", level, &path, value, 0),
             None => self.faults.none(&join(shared.path(), "at"), "is missing: where the event's time lies would be right"),
         };
-        let amount = shared.get("amount").and_then(|(path, value)| {
-            let field = self.field("amount", level, &path, value, Want::Integer, &[])?;
-            Some((field, self.numeric(&path, value)))
-        });
+        let amount = shared.get("amount").and_then(|(path, value)| self.field("amount", level, &path, value, Want::Integer, &[]));
         let item = shared.get("item").and_then(|(path, value)| self.field("item", level, &path, value, Want::Text, &[]));
         let attributes = self.event_attributes(shared, level);
         Some(Event { level, when, id, kind: kind?, player: player?, at: at?, amount, item, attributes })
@@ -118,6 +116,11 @@ impl Builder {
                     self.faults.add(&path, "a name of 1 to 64 bytes would be right");
                     continue;
                 }
+                if TAKEN.contains(&name.as_str()) {
+                    let reason = format!("campaigns mean the event's own {name} by this name: another would be right");
+                    self.faults.add(&path, reason);
+                    continue;
+                }
                 let is_replaced = shared.own.as_ref().is_some_and(|own| own.get("attributes").is_some_and(|own| own.get(name).is_some()));
                 if is_replaced && object.path().is_empty() {
                     continue;
@@ -135,7 +138,7 @@ impl Builder {
         let field = self.field(&format!("attributes.{name}"), level, path, value, want, &["type", "required"])?;
         let form = match want {
             Want::Text => Form::Text,
-            Want::Integer => Form::Integer(self.numeric(path, value)),
+            Want::Integer => Form::Integer,
             Want::Flag => Form::Flag,
         };
         let is_required = match value.get("required") {
@@ -213,7 +216,7 @@ fn join(path: &str, key: &str) -> String {
 fn told(form: Form) -> &'static str {
     match form {
         Form::Text => "a text",
-        Form::Integer(_) => "an integer",
+        Form::Integer => "an integer",
         Form::Flag => "a flag",
     }
 }

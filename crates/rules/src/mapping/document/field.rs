@@ -53,7 +53,7 @@ impl Builder {
     ) -> Option<Field> {
         if !value.is_object() {
             let from = From::Path(self.source(level, path, value)?);
-            return Some(Field { what: what.into(), from, none: Vec::new(), map: None, or: None });
+            return Some(plain(what, from));
         }
         let mut known = ALWAYS.to_vec();
         known.push("default");
@@ -65,14 +65,23 @@ impl Builder {
         let from = self.from(what, level, &object, want)?;
         let none = self.none(&object);
         let map = self.map(&object, want);
-        if !matches!(from, From::Path(_)) {
-            for key in object.present(&["none", "map"]) {
-                self.faults.add(&object.at(key), "does nothing without a path: leaving it out would be right");
+        let idle: &[&str] = match &from {
+            From::Path(_) => &[],
+            From::Between(_) => &["none", "map", "times"],
+            From::Constant(_) | From::Test(_) => &["none", "map", "times", "round"],
+        };
+        for key in object.present(idle) {
+            self.faults.add(&object.at(key), "does nothing without a path: leaving it out would be right");
+        }
+        if map.is_some() {
+            for key in object.present(&["times", "round"]) {
+                self.faults.add(&object.at(key), "does nothing beside a map, which says what each value is: leaving it out would be right");
             }
         }
+        let numeric = self.numeric(&object, want);
         let default = object.get("default").and_then(|value| {
             let constant = self.constant(&object.at("default"), value, want)?;
-            Some(Box::new(Field { what: what.into(), from: From::Constant(constant), none: Vec::new(), map: None, or: None }))
+            Some(Box::new(plain(what, From::Constant(constant))))
         });
         let or = match object.get("or") {
             Some(_) if depth == OR_MAX => {
@@ -88,7 +97,7 @@ impl Builder {
             }
             None => default,
         };
-        Some(Field { what: what.into(), from, none, map, or })
+        Some(Field { what: what.into(), from, none, map, numeric, or })
     }
 
     fn from(&mut self, what: &str, level: usize, object: &Object<'_>, want: Want) -> Option<From> {
@@ -130,13 +139,12 @@ impl Builder {
     }
 
     /// How the numbers of an integer field become whole.
-    pub(super) fn numeric(&mut self, path: &str, value: &Value) -> Numeric {
-        // Its keys were checked when the field was read.
-        let mut unheeded = super::object::Faults::default();
-        let known: Vec<&str> = value.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
-        let Some(object) = Object::open(path, value, &known, &mut unheeded) else { return Numeric::PLAIN };
+    fn numeric(&mut self, object: &Object<'_>, want: Want) -> Numeric {
+        if want != Want::Integer {
+            return Numeric::PLAIN;
+        }
         let times = object.integer("times", 1..=1_000_000_000, &mut self.faults).unwrap_or(1);
-        Numeric { times, round: self.round(&object).unwrap_or(Round::Exact) }
+        Numeric { times, round: self.round(object).unwrap_or(Round::Exact) }
     }
 
     fn round(&mut self, object: &Object<'_>) -> Option<Round> {
@@ -226,6 +234,11 @@ impl Builder {
             _ => Want::Text,
         })
     }
+}
+
+/// A field with nothing beside where its value comes from.
+fn plain(what: &str, from: From) -> Field {
+    Field { what: what.into(), from, none: Vec::new(), map: None, numeric: Numeric::PLAIN, or: None }
 }
 
 fn last(field: &mut Field) -> &mut Field {

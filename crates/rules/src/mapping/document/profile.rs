@@ -23,7 +23,7 @@ impl Builder {
         let right = if is_number { "an attribute of type integer" } else { "an attribute of type text" };
         match self.attributes.keys().position(|name| name == attribute).zip(self.attributes.get(attribute)) {
             Some((place, Form::Text)) if !is_number => Some(place),
-            Some((place, Form::Integer(_))) if is_number => Some(place),
+            Some((place, Form::Integer)) if is_number => Some(place),
             Some(_) => self.faults.none(&named.at(field), format!("attribute {attribute:?} is of another type: {right} would be right")),
             None => self.faults.none(&named.at(field), format!("{attribute:?} is no attribute of an event: {right} would be right")),
         }
