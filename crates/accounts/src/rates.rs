@@ -15,6 +15,7 @@ use kernel::{Code, KeyId, Refusal};
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use web::KEY_PREFIX;
 
 static LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 static REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -103,9 +104,6 @@ pub async fn rate_headers(mut request: Request, next: Next) -> Response {
     }
     response
 }
-
-/// What API keys begin with, so that they are told from tokens.
-pub(crate) const KEY_PREFIX: &str = "gk_";
 
 /// The API key of a request.
 pub(crate) fn key_of(headers: &HeaderMap) -> Option<&str> {

@@ -7,10 +7,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Version};
 use kernel::{Code, Refusal};
 use std::sync::Arc;
-use web::{Tokens, Who};
-
-/// What an API key begins with; services verify them.
-const KEY_PREFIX: &str = "gk_";
+use web::{KEY_PREFIX, Tokens, Who};
 
 /// Who a request says it is from, as far as the gateway can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

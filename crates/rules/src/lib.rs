@@ -19,7 +19,10 @@ pub use calendar::{day_of, day_start, zone};
 pub use campaign::{Campaign, same_shape};
 pub use control::{Control, control};
 pub use event::{Event, Fault, Value};
-pub use mapping::{Mapper, Mapping, Profile, Reason, Scratch, Seen, Unfit, event_id, preset, presets};
+pub use mapping::{
+    Mapper, Mapping, PROFILE_LEVEL_MAX, PROFILE_NAME_MAX, PROFILE_PLAYTIME_MAX, Profile, Reason, Scratch, Seen, Unfit, event_id, preset,
+    presets,
+};
 pub use plan::{Plan, PlanGoal, Registered};
 pub use progress::{CampaignProgress, GoalProgress, progress};
 pub use samples::samples;

@@ -23,7 +23,7 @@ pub use events::event_id;
 use kernel::Instant;
 use plan::Plan;
 pub use presets::{preset, presets};
-pub use profile::{Profile, Seen};
+pub use profile::{PROFILE_LEVEL_MAX, PROFILE_NAME_MAX, PROFILE_PLAYTIME_MAX, Profile, Seen};
 pub use slot::Scratch;
 use std::sync::Arc;
 pub use unfit::{Reason, Unfit};

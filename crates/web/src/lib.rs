@@ -17,7 +17,7 @@ pub use extract::{PageQuery, Path, Query};
 pub use passed::{PASSED, PASSED_LIFE_S, Passed, Passes};
 pub use problem::{Problem, ProblemBody};
 pub use reply::{Answer, Reply};
-pub use token::{Claims, Tokens};
+pub use token::{Claims, KEY_PREFIX, Tokens};
 pub use who::{Admin, Operator, PointsProvider, Role, Roles, StoreManager, Who};
 
 /// The routes of a service with their OpenAPI descriptions.

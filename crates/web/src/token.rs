@@ -11,8 +11,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// How the API keys of games begin.
+pub const KEY_PREFIX: &str = "gk_";
+
 /// Tokens whose signatures were found right and that are known again, at most; about 400 bytes each.
 const KNOWN_MAX: usize = 8_192;
+
+fn none_of_ours(token: &str) -> &'static str {
+    match token.starts_with(KEY_PREFIX) {
+        true => "API keys are not taken here: this is for people, who log in",
+        false => "the token is not one of ours: log in for a new one",
+    }
+}
 
 /// What a token says.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -102,7 +112,7 @@ impl Tokens {
 
     fn read(&self, token: &str) -> Result<Claims, Refusal> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| Refusal::new(Code::Unauthenticated, "the token is not one of ours: log in for a new one"))?
+            .map_err(|_| Refusal::new(Code::Unauthenticated, none_of_ours(token)))?
             .claims;
         self.known.insert(token.into(), claims);
         Ok(claims)

@@ -36,6 +36,8 @@ pub async fn run(config: Config, started: Instant, stop: impl Future<Output = ()
     let tls = tls(&config)?;
     let bind = |address| server::bind(address).map_err(|e| format!("cannot listen on {address}: {e}"));
     let (listener, admin) = (bind(config.server.listen)?, bind(config.gateway.admin_listen)?);
+    // What is wrong with it is told before anybody is waited for.
+    drop(policy(&config)?);
     let watch = Watch::start(link(&config, &token_key)?);
     // Who knows nobody yet could only refuse: callers wait in the listener's queue meanwhile.
     if tokio::time::timeout(KNOWN_WITHIN, watch.ready()).await.is_err() {

@@ -93,3 +93,14 @@ async fn routes_of_logs_are_for_the_games_team_alone() {
     assert_eq!(codes_of(&reads, now).await[0].1, 403, "a key without the scope writes none");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_nobody_could_read_are_refused_for_good_and_not_for_now() {
+    let world = World::streaming(|_| {}, None).await;
+    let operator = world.person(&[Role::Operator]).await;
+    let lines = |game: &str| operator.request(Method::POST, &format!("/v1/games/{game}/logs")).body("{}");
+    operator.send(lines("nosuchgame")).await.refused("not-found");
+    operator.post("/v1/games", json!({ "id": "kart", "name": "Kart", "zone": "UTC" })).await.expect(201);
+    operator.send(lines("kart")).await.refused("wrong-state");
+    world.stop().await;
+}

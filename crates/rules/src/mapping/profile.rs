@@ -1,8 +1,15 @@
 //! What a game's events tell of a player's profile: the newest of what was said about each field.
-//! Refuses nothing: what a profile cannot hold is for its keeper to leave out.
+//! Refuses what a profile cannot hold: such a value tells nothing, so what is kept does not depend on which records are read together.
 
 use crate::{Event, Value};
 use kernel::Instant;
+
+/// The longest nickname and the longest server's name, in characters.
+pub const PROFILE_NAME_MAX: usize = 60;
+/// The highest level.
+pub const PROFILE_LEVEL_MAX: i64 = 1_000_000_000;
+/// The longest playtime, in minutes.
+pub const PROFILE_PLAYTIME_MAX: i64 = 1_000_000_000;
 
 /// Which of an event's attributes tell what of its player, by their places. When the player was seen last is told by every event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,17 +40,17 @@ impl Profile {
     pub fn note(&self, seen: &mut Seen, event: &Event<'_>) {
         let value = |place: Option<usize>| place.and_then(|place| event.attributes.get(place));
         let text = |place| match value(place) {
-            Some(Value::Text(text)) => Some(*text),
+            Some(Value::Text(text)) if (1..=PROFILE_NAME_MAX).contains(&text.chars().count()) => Some(*text),
             _ => None,
         };
-        let number = |place| match value(place) {
-            Some(Value::Integer(number)) => Some(*number),
+        let number = |place, max| match value(place) {
+            Some(Value::Integer(number)) if (0..=max).contains(number) => Some(*number),
             _ => None,
         };
         newest_text(&mut seen.nickname, event.at, text(self.nickname));
         newest_text(&mut seen.server, event.at, text(self.server));
-        newest(&mut seen.level, event.at, number(self.level));
-        newest(&mut seen.playtime_minutes, event.at, number(self.playtime_minutes));
+        newest(&mut seen.level, event.at, number(self.level, PROFILE_LEVEL_MAX));
+        newest(&mut seen.playtime_minutes, event.at, number(self.playtime_minutes, PROFILE_PLAYTIME_MAX));
         seen.last_seen_at = seen.last_seen_at.max(Some(event.at));
     }
 }
@@ -96,6 +103,20 @@ mod tests {
             PROFILE.note(&mut seen, &event);
         }
         seen
+    }
+
+    #[test]
+    fn what_a_profile_cannot_hold_hides_nothing_that_was_told_before() {
+        let long = "a".repeat(PROFILE_NAME_MAX + 1);
+        let seen = folded(&[(1, Some("a".to_owned()), Some(5), Some(9)), (2, Some(long), Some(PROFILE_LEVEL_MAX + 1), Some(-1))]);
+        let told = Seen {
+            nickname: Some((Instant(1), "a".to_owned())),
+            level: Some((Instant(1), 5)),
+            server: None,
+            playtime_minutes: Some((Instant(1), 9)),
+            last_seen_at: Some(Instant(2)),
+        };
+        assert_eq!(seen, told);
     }
 
     proptest! {

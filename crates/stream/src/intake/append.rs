@@ -87,18 +87,25 @@ async fn to_kafka(producer: &FutureProducer, topic: &str, lines: &Batch, keys: &
                     record = back;
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
-                Err((error, _)) => return Err(error.to_string()),
+                Err((error, _)) => return Err(not_taken(topic, &error)),
             }
         }
     }
     for delivery in deliveries {
         match delivery.await {
             Ok(Ok(_)) => {}
-            Ok(Err((error, _))) => return Err(error.to_string()),
+            Ok(Err((error, _))) => return Err(not_taken(topic, &error)),
             Err(_) => return Err("the Kafka client ended".to_owned()),
         }
     }
     Ok(())
+}
+
+/// The client tells neither which topic it was, nor that one which is not there looks to it like one that does not answer.
+fn not_taken(topic: &str, error: &KafkaError) -> String {
+    format!(
+        "Kafka does not take lines of topic {topic:?} ({error}): the topic has to be there, with partitions of its own, and a broker has to lead them"
+    )
 }
 
 impl Drop for Intake {

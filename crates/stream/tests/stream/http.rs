@@ -81,7 +81,7 @@ both_engines! {
         let body = || plays(5, 4).iter().flat_map(|(_, line)| [line.as_bytes(), b"\n"].concat()).collect::<Vec<u8>>();
         let post = || Request::post("/v1/games/kart/logs");
         let (status, told) = call(ground, &stream, &[Role::Operator], post(), body()).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nobody knows what the lines of a game without a mapping mean: {told}");
+        assert_eq!(status, StatusCode::NOT_FOUND, "nobody knows what the lines of no game mean: {told}");
         register(&ground.db, GAME, KEYED, &[campaign(10)]).await;
         let (status, told) = call(ground, &stream, &[Role::Operator], post(), body()).await;
         assert_eq!((status, told["accepted"].as_u64()), (StatusCode::OK, Some(plays(5, 4).len() as u64)), "{told}");
