@@ -318,15 +318,15 @@ fn what_was_paid_in_a_former_currency_is_refunded_in_it() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let Some(url) = testkit::fresh_postgres("currency").await else { return eprintln!("left out: no Postgres") };
-        let world = World::start(|_| {}, Some(url.clone())).await;
+        let world = World::start(|_| {}, Some(url)).await;
         let player = world.player().await;
         world.charge(&player, 20_000).await;
         let castle = world.product("Castle", 599).await;
         let paid = player.post("/v1/payments/buy", json!({ "products": [castle] })).await.expect(201);
         let waiting = entered(&player, &[world.product("Racer", 599).await]).await;
+        let after = world.sibling_with(|config| config.store.points_currency = "GEMS".parse().unwrap()).await;
         world.stop().await;
-
-        let world = World::start(|config| config.store.points_currency = "GEMS".parse().unwrap(), Some(url)).await;
+        let world = after;
         let player = world.as_person(player.id, web::Roles::default().with(web::Role::Player));
         player.post(&format!("/v1/payments/{}/refunds", paid["payment"].as_str().unwrap()), json!({})).await.expect(201);
         player.post(&pay_path(&waiting), json!({})).await.expect(200);

@@ -105,7 +105,14 @@ impl World {
 
     /// Another process's view: a second application on the same database and secrets, with its own server. It reads no logs.
     pub async fn sibling(&self) -> World {
-        World::with(self.app.config.as_ref().clone(), self.secrets.clone(), self.folder.clone(), false, false).await
+        self.sibling_with(|_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub async fn sibling_with(&self, change: impl FnOnce(&mut Config)) -> World {
+        let mut config = self.app.config.as_ref().clone();
+        change(&mut config);
+        World::with(config, self.secrets.clone(), self.folder.clone(), false, false).await
     }
 
     async fn with(mut config: Config, secrets: Secrets, folder: Arc<TempDir>, streams: bool, through_gateway: bool) -> World {

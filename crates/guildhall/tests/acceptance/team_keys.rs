@@ -164,7 +164,7 @@ impl Keys {
 async fn all_refused(boss: &Person, game: &str, keys: &Keys, targets: &[Target]) {
     for target in targets {
         let Some(scope) = target.scope else {
-            target.refuses("a key, where people are meant", &keys.stranger, "unauthenticated", "token").await;
+            target.refuses("a key, where people are meant", &keys.stranger, "unauthenticated", "API keys are not taken here").await;
             continue;
         };
         target.refuses("a key of another game", &keys.stranger, "not-found", &format!("no game {game}")).await;
